@@ -1,0 +1,65 @@
+import { Memory, Slices } from "./memory.ts";
+
+/** Where a frame begins in its memory: after the 14-byte Ethernet header, IP is then aligned to 4 bytes. */
+export const FRAME_START = 2;
+
+/** Room for headers: Ethernet 14 + IPv4 60 + TCP 60, and some. */
+const DEFAULT_SIZE = 65536 + 256;
+
+/**
+ * One Ethernet frame on its way in or out.
+ *
+ * In: the whole frame lies in `memory` from `FRAME_START` on and is `length` bytes long; `payload` is empty.
+ * Out: `memory` holds the first `length` bytes (headers, and the payload too for small control packets); `payload`
+ * is what follows them, not copied: one or two slices of a ring buffer.
+ */
+export class Frame {
+  readonly memory: Memory;
+  /** Bytes in use in `memory`, from FRAME_START on. */
+  length = 0;
+  /** Outgoing: the bytes that follow those in `memory`. */
+  readonly payload = new Slices();
+  /** Outgoing: offset from FRAME_START where the device is to start the checksum; -1: it is complete already. */
+  checksumStart = -1;
+  /** Outgoing: where, from checksumStart on, the device puts the checksum. */
+  checksumOffset = 0;
+  /** Outgoing: payload bytes a segment that the device is to cut; 0: no segmentation. Incoming: GRO size. */
+  gsoSize = 0;
+  /** Incoming: the device vouches for the transport checksum (it was verified, or never left the machine). */
+  checksumVerified = false;
+
+  constructor(size = DEFAULT_SIZE) {
+    this.memory = new Memory(size);
+  }
+
+  /** Bytes on the wire. */
+  get totalLength(): number {
+    return this.length + this.payload.length1 + this.payload.length2;
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.payload.clear();
+    this.checksumStart = -1;
+    this.checksumOffset = 0;
+    this.gsoSize = 0;
+    this.checksumVerified = false;
+  }
+}
+
+/** Copies a frame, headers and payload, into `target` from `at` on as one run of bytes; returns its length. */
+export function flatten(frame: Frame, target: Uint8Array, at: number): number {
+  const { memory, length, payload } = frame;
+  target.set(memory.bytes.subarray(FRAME_START, FRAME_START + length), at);
+  let end = at + length;
+  if (payload.memory !== null) {
+    const bytes = payload.memory.bytes;
+    target.set(bytes.subarray(payload.offset1, payload.offset1 + payload.length1), end);
+    end += payload.length1;
+    if (payload.length2 > 0) {
+      target.set(bytes.subarray(payload.offset2, payload.offset2 + payload.length2), end);
+      end += payload.length2;
+    }
+  }
+  return end - at;
+}

@@ -1,0 +1,91 @@
+/**
+ * Why a packet was dropped. A bad packet is data, not an exception: the parsers and the layers above return one of these
+ * codes, and the stack counts them by name.
+ */
+export const DROP = {
+  none: 0,
+
+  /** Longer than the device's frames may be, or cut in the middle by it. */
+  frameOversized: 1,
+  ethernetTruncated: 2,
+  /** The source address has the group bit set. */
+  ethernetSourceInvalid: 3,
+  ethernetNotForUs: 4,
+  etherTypeUnknown: 5,
+
+  arpTruncated: 6,
+  /** Not Ethernet and IPv4, or lengths that do not belong to them. */
+  arpMalformed: 7,
+  arpOperationUnknown: 8,
+  /** The sender's addresses cannot be a host's. */
+  arpSenderInvalid: 9,
+  arpNotForUs: 10,
+
+  ipTruncated: 11,
+  ipVersion: 12,
+  /** IHL below 5, or beyond the packet. */
+  ipHeaderLength: 13,
+  /** Total length smaller than the header, or larger than what arrived. */
+  ipTotalLength: 14,
+  ipChecksum: 15,
+  ipOptionMalformed: 16,
+  ipSourceRoute: 17,
+  /** The source address is a multicast, broadcast, loopback or our own address. */
+  ipSourceInvalid: 18,
+  ipNotForUs: 19,
+  ipFragment: 20,
+  ipProtocolUnknown: 21,
+  /** A unicast IP packet in a broadcast or multicast Ethernet frame (RFC 1122 3.3.6). */
+  ipLinkBroadcast: 22,
+  ipNoRoute: 23,
+  /** Given up because no neighbor answered for its address. */
+  neighborUnreachable: 24,
+  neighborQueueFull: 25,
+
+  icmpTruncated: 26,
+  icmpChecksum: 27,
+  icmpTypeUnknown: 28,
+  icmpCodeUnknown: 29,
+  /** The packet that an ICMP error quotes is too short or not one that was ever sent. */
+  icmpQuoteMalformed: 30,
+  /** An ICMP error or reply that concerns no socket. */
+  icmpNoSocket: 31,
+  /** A request sent to a broadcast or multicast address (RFC 1122 3.2.2.6). */
+  icmpBroadcast: 32,
+  icmpRateLimited: 33,
+
+  udpTruncated: 34,
+  /** A length field below 8 or beyond the packet. */
+  udpLength: 35,
+  udpChecksum: 36,
+  udpNoSocket: 37,
+  udpQueueFull: 38,
+
+  tcpTruncated: 39,
+  /** A data offset below 5, or beyond the segment. */
+  tcpDataOffset: 40,
+  tcpChecksum: 41,
+  tcpOptionMalformed: 42,
+  /** Port 0 on either side. */
+  tcpPortInvalid: 43,
+  /** To or from a broadcast or multicast address (RFC 9293 3.9.2.3). */
+  tcpNotUnicast: 44,
+  tcpNoSocket: 45,
+  tcpBacklogFull: 46,
+  tcpOutOfMemory: 47,
+} as const;
+
+/** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */
+export type DropCode = typeof DROP[keyof typeof DROP];
+
+// Two keys with one number would make a counter lie; the test checks that every code names itself.
+const NAMES: string[] = [];
+for (const [name, code] of Object.entries(DROP)) NAMES[code] = name;
+
+/** How many codes there are: the size of a table of counters. */
+export const DROP_COUNT: number = NAMES.length;
+
+/** The name of a code, as it appears in counters and logs; "unknown" if there is no such code. */
+export function dropName(code: number): string {
+  return NAMES[code] ?? "unknown";
+}

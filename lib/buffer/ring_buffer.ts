@@ -1,0 +1,174 @@
+import type { Memory, Slices } from "./memory.ts";
+import type { MemoryPool } from "./memory_pool.ts";
+
+/** Below this many bytes a loop is quicker than `set(subarray)`, whose view object costs 50 ns. */
+const SMALL_COPY = 24;
+
+/**
+ * A queue of bytes in one memory block of the pool that doubles as needed; without bytes it can hold no block at all.
+ *
+ * Positions count from the head, the oldest byte held. `length` bytes from the head on are held; behind them bytes that
+ * arrived out of order may be placed in advance with `writeAt`, until `advance` makes them part of what is held. Slices
+ * are valid until the next call that writes, reserves or releases, since the block may be replaced by a larger one.
+ * Ranges outside what is held, and outside the caller's arrays, throw RangeError.
+ */
+export class RingBuffer {
+  readonly #pool: MemoryPool;
+  #memory: Memory | null = null;
+  /** Index of the head in the block. */
+  #head = 0;
+  #length = 0;
+  /** Bytes from the head to behind the last byte ever placed: at least `length`. */
+  #extent = 0;
+
+  constructor(pool: MemoryPool) {
+    this.#pool = pool;
+  }
+
+  /** Bytes held. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of the block, a power of two; 0 without one. */
+  get capacity(): number {
+    return this.#memory === null ? 0 : this.#memory.size;
+  }
+
+  /** Appends `length` bytes of `bytes` from `offset` on, growing as needed. */
+  write(bytes: Uint8Array, offset: number, length: number): void {
+    this.writeAt(this.#length, bytes, offset, length);
+    this.#length += length;
+  }
+
+  /** Places bytes `position` bytes behind the head without changing `length`, growing as needed. */
+  writeAt(position: number, bytes: Uint8Array, offset: number, length: number): void {
+    checkRange("write", offset, length, bytes.length);
+    checkRange("write at", position, length, Number.MAX_SAFE_INTEGER);
+    if (length === 0) return;
+    const memory = this.#ensure(position + length);
+    const start = (this.#head + position) & (memory.size - 1);
+    const first = Math.min(length, memory.size - start);
+    copy(bytes, offset, memory.bytes, start, first);
+    if (first < length) copy(bytes, offset + first, memory.bytes, 0, length - first);
+    if (position + length > this.#extent) this.#extent = position + length;
+  }
+
+  /** Makes `n` more bytes held that were placed by `writeAt` or into a reservation. */
+  advance(n: number): void {
+    checkRange("advance", this.#length, n, this.capacity);
+    this.#length += n;
+    if (this.#length > this.#extent) this.#extent = this.#length;
+  }
+
+  /** Moves up to `length` bytes from the head into `target`; returns how many, the smaller of `length` and what is held. */
+  read(target: Uint8Array, offset: number, length: number): number {
+    checkRange("read into", offset, length, target.length);
+    const n = Math.min(length, this.#length);
+    this.copyOut(0, target, offset, n);
+    this.consume(n);
+    return n;
+  }
+
+  /** Copies `length` held bytes, `position` bytes behind the head, into `target`. */
+  copyOut(position: number, target: Uint8Array, offset: number, length: number): void {
+    checkRange("copy", position, length, this.#length);
+    checkRange("copy into", offset, length, target.length);
+    const memory = this.#memory;
+    if (length === 0 || memory === null) return;
+    const start = (this.#head + position) & (memory.size - 1);
+    const first = Math.min(length, memory.size - start);
+    copy(memory.bytes, start, target, offset, first);
+    if (first < length) copy(memory.bytes, 0, target, offset + first, length - first);
+  }
+
+  /** Lets go of the `n` oldest bytes. The block stays, see `release` and `releaseIfEmpty`. */
+  consume(n: number): void {
+    checkRange("consume", 0, n, this.#length);
+    if (n === 0) return;
+    this.#length -= n;
+    this.#extent -= n;
+    this.#head = (this.#head + n) & (this.capacity - 1);
+  }
+
+  /** Sets `out` to the pieces of `length` held bytes, `position` bytes behind the head. Nothing is copied. */
+  slices(position: number, length: number, out: Slices): void {
+    checkRange("slice", position, length, this.#length);
+    this.#pieces(position, length, out);
+  }
+
+  /** Makes room for `n` bytes behind those held and sets `out` to it; fill it, then `advance` by what was filled. */
+  reserve(n: number, out: Slices): void {
+    checkRange("reserve", 0, n, Number.MAX_SAFE_INTEGER);
+    if (n > 0) this.#ensure(this.#length + n);
+    this.#pieces(this.#length, n, out);
+  }
+
+  /** Gives the block back to the pool; whatever it held is gone. */
+  release(): void {
+    if (this.#memory !== null) this.#pool.release(this.#memory);
+    this.#memory = null;
+    this.#head = this.#length = this.#extent = 0;
+  }
+
+  /** Gives the block back if it holds nothing, neither in order nor out of order. */
+  releaseIfEmpty(): void {
+    if (this.#extent === 0) this.release();
+  }
+
+  #pieces(position: number, length: number, out: Slices): void {
+    const memory = this.#memory;
+    if (memory === null || length === 0) {
+      out.clear();
+      return;
+    }
+    const start = (this.#head + position) & (memory.size - 1);
+    const first = Math.min(length, memory.size - start);
+    out.memory = memory;
+    out.offset1 = start;
+    out.length1 = first;
+    out.offset2 = 0;
+    out.length2 = length - first;
+  }
+
+  /** A block of at least `size` bytes. Growing keeps all bytes, also those placed out of order, and moves the head to 0. */
+  #ensure(size: number): Memory {
+    const old = this.#memory;
+    if (old !== null && size <= old.size) {
+      // Empty: start over at the front, where a range is one piece more often.
+      if (this.#extent === 0) this.#head = 0;
+      return old;
+    }
+    const memory = this.#pool.acquire(size);
+    if (old !== null) {
+      const first = Math.min(this.#extent, old.size - this.#head);
+      copy(old.bytes, this.#head, memory.bytes, 0, first);
+      copy(old.bytes, 0, memory.bytes, first, this.#extent - first);
+      this.#pool.release(old);
+    }
+    this.#head = 0;
+    this.#memory = memory;
+    return memory;
+  }
+}
+
+function copy(from: Uint8Array, at: number, to: Uint8Array, target: number, length: number): void {
+  if (length > SMALL_COPY) {
+    to.set(from.subarray(at, at + length), target);
+  } else {
+    for (let i = 0; i < length; i++) to[target + i] = from[at + i];
+  }
+}
+
+/** Throws unless start and length are integers from 0 on with start + length <= limit. */
+function checkRange(verb: string, start: number, length: number, limit: number): void {
+  if (
+    Number.isSafeInteger(start) && Number.isSafeInteger(length) && start >= 0 && length >= 0 &&
+    length <= limit - start
+  ) {
+    return;
+  }
+  throw new RangeError(
+    `Cannot ${verb} ${length} bytes at ${start}: the range must lie within 0 and ${limit}`,
+  );
+}

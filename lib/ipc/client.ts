@@ -1,0 +1,120 @@
+/**
+ * The client API: what a Deno program (and the command line) uses to talk to a running daemon. No FFI; needs
+ * permission to read and write the daemon's socket.
+ *
+ * @example
+ * ```ts ignore
+ * using connection = await connect({ hostname: "192.168.99.1", port: 2048 });
+ * await connection.write(new TextEncoder().encode("hello"));
+ * ```
+ *
+ * @module
+ */
+import { type DaemonStatus, OP, ProtocolRecord } from "./protocol.ts";
+import { ask, Channel } from "./channel.ts";
+import { Connection } from "./connection.ts";
+import { Listener } from "./listener.ts";
+import { resolveOne } from "./resolve.ts";
+import { errnoError } from "./errors.ts";
+import { ETIMEDOUT } from "../errno.ts";
+
+export { DaemonUnreachableError, errnoText } from "./errors.ts";
+export type { CodedError } from "./errors.ts";
+export { ping, pingErrorText } from "./ping.ts";
+export type { Ping, PingEvent, PingFailure, PingOptions, PingReply } from "./ping.ts";
+export { resolve } from "./resolve.ts";
+export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } from "./protocol.ts";
+export { Connection } from "./connection.ts";
+export { Listener } from "./listener.ts";
+
+export interface ConnectOptions {
+  /** A numeric address or a name; 127.0.0.1 if not given. */
+  hostname?: string;
+  port: number;
+  /** Gives up, and lets the promise reject with the signal's reason. */
+  signal?: AbortSignal;
+  /** Gives up after so many milliseconds with `Deno.errors.TimedOut`; the stack's own limit if not given. */
+  timeoutMs?: number;
+  /** The daemon's socket, if it is not at one of the usual places. */
+  socketPath?: string;
+}
+
+export interface ListenOptions {
+  /** 0: the stack chooses one; see `addr`. */
+  port: number;
+  /** An address of the stack; all of them if not given. */
+  hostname?: string;
+  /** Connections that may wait to be accepted; 128 if not given. */
+  backlog?: number;
+  socketPath?: string;
+}
+
+/**
+ * Opens a TCP connection through the stack. Throws `DaemonUnreachableError`, `Deno.errors.ConnectionRefused`,
+ * `TimedOut`, `NetworkUnreachable`...; each has errno's name in `code`.
+ */
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  const { hostname = "127.0.0.1", port, signal, timeoutMs, socketPath } = options;
+  const what = `Cannot connect to ${hostname}:${port}`;
+  checkPort(port, 1, what);
+  signal?.throwIfAborted();
+  const address = await resolveOne(hostname, socketPath);
+  const record = new ProtocolRecord().reset(OP.connect);
+  record.remote.set(address, port);
+  const channel = await Channel.open(socketPath);
+  let timedOut = false;
+  const giveUp = () => channel.close();
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => {
+    timedOut = true;
+    giveUp();
+  }, timeoutMs);
+  signal?.addEventListener("abort", giveUp);
+  try {
+    signal?.throwIfAborted();
+    await channel.exchange(record, what);
+    // The answer may have been read in the same turn as the signal came or the time was up.
+    signal?.throwIfAborted();
+    if (!timedOut) return new Connection(channel, record);
+    throw new Error("closed");
+  } catch (error) {
+    channel.close();
+    signal?.throwIfAborted();
+    if (timedOut) throw errnoError(ETIMEDOUT, what, `no answer within ${timeoutMs} ms`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+/** Listens for TCP connections to the stack. Throws `Deno.errors.AddrInUse`, `AddrNotAvailable`... */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { port, hostname = "0.0.0.0", backlog = 128, socketPath } = options;
+  const what = `Cannot listen on ${hostname}:${port}`;
+  checkPort(port, 0, what);
+  const address = await resolveOne(hostname, socketPath);
+  const record = new ProtocolRecord().reset(OP.listen);
+  record.local.set(address, port);
+  record.arg0 = backlog;
+  const channel = await Channel.open(socketPath);
+  try {
+    await channel.exchange(record, what);
+    return new Listener(channel, record);
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+}
+
+/** What the daemon is doing: its address, connections, counters, neighbours and routes. */
+export async function status(options: { socketPath?: string } = {}): Promise<DaemonStatus> {
+  const record = new ProtocolRecord().reset(OP.status);
+  const bytes = await ask(record, "Cannot read the daemon's status", options.socketPath);
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function checkPort(port: number, least: number, what: string): void {
+  if (!Number.isInteger(port) || port < least || port > 65535) {
+    throw new RangeError(`${what}: port must be ${least} to 65535: current value is ${port}`);
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The messages between a program and the daemon, over a Unix stream socket. This file is the one place where their
+ * layout is written.
+ *
+ * Every message is one record of `RECORD_SIZE` bytes, little-endian, in both directions, sometimes followed by
+ * `length` more bytes. Addresses are in network order, in the first 4 of 16 bytes (room for IPv6).
+ *
+ * | offset | type | field |
+ * |--------|------|-------|
+ * | 0  | u32 | magic, `MAGIC` |
+ * | 4  | u16 | version, `VERSION` |
+ * | 6  | u16 | op, one of `OP`; an answer repeats the request's |
+ * | 8  | u32 | flags, `FLAG_*` |
+ * | 12 | i32 | errno: 0 in requests; in answers 0 or what went wrong, as Linux numbers it |
+ * | 16 | u64 | id of a socket, or a token for `accept` |
+ * | 24 | i32 x 5 | arg0 to arg4: see each op |
+ * | 44 | u32 | length: bytes that follow the record |
+ * | 48 | u16, u16, 16 bytes | local family, port, address |
+ * | 68 | u16, u16, 16 bytes | remote family, port, address |
+ *
+ * The ops:
+ * - `connect`: remote = where to; local = where from, or zeros; id = 0, or a random id the program proposes. The
+ *   answer has the id and both names; after a successful one the connection *is* the TCP byte stream. With `length`,
+ *   that many bytes of filler follow the request: they are drained when the connection is made and not before, so
+ *   that the program's socket is not writable until then. With `FLAG_QUIET` no answer is written (the program asks
+ *   for the `outcome`): a failure is then the closed connection alone.
+ * - `listen`: local = address and port (0: any), arg0 = backlog. The answer has the id and the local name. Then one
+ *   record of op `accept` comes for every connection made, with a token in `id` and both names.
+ * - `accept`, on a connection of its own: id = the token. After the answer this connection is the byte stream.
+ * - `ping`: opens an echo socket. Then every record of op `echo` that comes sends one echo request: remote = where to,
+ *   arg0 = sequence number (16 bits), arg1 = payload bytes, arg3 = TTL (0: the default). Every answer is a record of op
+ *   `echo`: errno 0 and remote = who answered, arg0 = sequence number, arg1 = ICMP bytes received, arg2 = round trip in
+ *   microseconds, arg3 = TTL; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
+ *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message.
+ * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
+ * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
+ * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
+ *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known.
+ * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers. `getOption` likewise; the value comes in
+ *   the answer's arg2.
+ *
+ * `resolve`, `status`, `outcome`, `setOption` and `getOption` may follow one another on one connection. A request that
+ * is not understood gets an answer with EPROTO (op, magic, version) or EINVAL (a field) and the connection is closed.
+ */
+
+export const MAGIC = 0x50494c4c; // "LLIP"
+export const VERSION = 1;
+export const RECORD_SIZE = 88;
+
+export const OP = {
+  none: 0,
+  connect: 1,
+  listen: 2,
+  accept: 3,
+  ping: 4,
+  echo: 5,
+  resolve: 6,
+  status: 7,
+  outcome: 8,
+  setOption: 9,
+  getOption: 10,
+} as const;
+
+/** connect: no answer record is written into the stream. */
+export const FLAG_QUIET = 1;
+/** An echo answer to a sequence number that was answered already. */
+export const FLAG_DUPLICATE = 2;
+
+export const FAMILY_NONE = 0;
+export const FAMILY_IPV4 = 2;
+
+/** The longest name `resolve` takes, bytes (RFC 1035 2.3.4). */
+export const MAX_NAME = 255;
+/** The most filler `connect` takes, bytes. */
+export const MAX_FILLER = 1 << 22;
+/** The largest payload of an echo request, bytes: what fits an IPv4 packet. */
+export const MAX_ECHO = 65535 - 20 - 8;
+
+/** One end of a connection as a record carries it. */
+export class Endpoint {
+  family = FAMILY_NONE;
+  port = 0;
+  /** IPv4: the address as int32. */
+  address = 0;
+
+  /** Sets an IPv4 name. */
+  set(address: number, port: number): this {
+    this.family = FAMILY_IPV4;
+    this.address = address | 0;
+    this.port = port;
+    return this;
+  }
+
+  clear(): void {
+    this.family = FAMILY_NONE;
+    this.port = this.address = 0;
+  }
+}
+
+/** One message, request or answer, as a struct that is reused. */
+export class ProtocolRecord {
+  op: number = OP.none;
+  flags = 0;
+  errno = 0;
+  id = 0n;
+  arg0 = 0;
+  arg1 = 0;
+  arg2 = 0;
+  arg3 = 0;
+  arg4 = 0;
+  length = 0;
+  readonly local = new Endpoint();
+  readonly remote = new Endpoint();
+
+  /** Empties the record and makes it one of `op`. */
+  reset(op: number): this {
+    this.op = op;
+    this.flags = this.errno = this.length = 0;
+    this.arg0 =
+      this.arg1 =
+      this.arg2 =
+      this.arg3 =
+      this.arg4 =
+        0;
+    this.id = 0n;
+    this.local.clear();
+    this.remote.clear();
+    return this;
+  }
+}
+
+/** Writes `record` as `RECORD_SIZE` bytes from `offset` on. */
+export function encodeRecord(record: ProtocolRecord, view: DataView, offset: number): void {
+  view.setUint32(offset, MAGIC, true);
+  view.setUint16(offset + 4, VERSION, true);
+  view.setUint16(offset + 6, record.op, true);
+  view.setUint32(offset + 8, record.flags, true);
+  view.setInt32(offset + 12, record.errno, true);
+  view.setBigUint64(offset + 16, record.id, true);
+  view.setInt32(offset + 24, record.arg0, true);
+  view.setInt32(offset + 28, record.arg1, true);
+  view.setInt32(offset + 32, record.arg2, true);
+  view.setInt32(offset + 36, record.arg3, true);
+  view.setInt32(offset + 40, record.arg4, true);
+  view.setUint32(offset + 44, record.length, true);
+  encodeEndpoint(record.local, view, offset + 48);
+  encodeEndpoint(record.remote, view, offset + 68);
+}
+
+/** Reads a record; false when magic or version are not ours, or a family is unknown. */
+export function decodeRecord(view: DataView, offset: number, record: ProtocolRecord): boolean {
+  if (view.getUint32(offset, true) !== MAGIC || view.getUint16(offset + 4, true) !== VERSION) return false;
+  record.op = view.getUint16(offset + 6, true);
+  record.flags = view.getUint32(offset + 8, true);
+  record.errno = view.getInt32(offset + 12, true);
+  record.id = view.getBigUint64(offset + 16, true);
+  record.arg0 = view.getInt32(offset + 24, true);
+  record.arg1 = view.getInt32(offset + 28, true);
+  record.arg2 = view.getInt32(offset + 32, true);
+  record.arg3 = view.getInt32(offset + 36, true);
+  record.arg4 = view.getInt32(offset + 40, true);
+  record.length = view.getUint32(offset + 44, true);
+  return decodeEndpoint(record.local, view, offset + 48) && decodeEndpoint(record.remote, view, offset + 68);
+}
+
+function encodeEndpoint(endpoint: Endpoint, view: DataView, offset: number): void {
+  view.setUint16(offset, endpoint.family, true);
+  view.setUint16(offset + 2, endpoint.port, true);
+  // The address is a row of bytes, not a number: network order.
+  view.setInt32(offset + 4, endpoint.address, false);
+  view.setInt32(offset + 8, 0);
+  view.setInt32(offset + 12, 0);
+  view.setInt32(offset + 16, 0);
+}
+
+function decodeEndpoint(endpoint: Endpoint, view: DataView, offset: number): boolean {
+  endpoint.family = view.getUint16(offset, true);
+  endpoint.port = view.getUint16(offset + 2, true);
+  endpoint.address = view.getInt32(offset + 4, false);
+  return endpoint.family === FAMILY_IPV4 || endpoint.family === FAMILY_NONE;
+}
+
+/** What `status` answers. Numbers are bytes, packets or microseconds, as the names say. */
+export interface DaemonStatus {
+  version: string;
+  pid: number;
+  uptimeUs: number;
+  /** The stack's own address, e.g. "10.0.0.4". */
+  address: string;
+  prefixLength: number;
+  gateway: string | null;
+  mac: string;
+  device: string;
+  mtu: number;
+  socketPath: string;
+  /** Unix connections now held by the daemon. */
+  clients: number;
+  connections: ConnectionStatus[];
+  /** Packets by kind and drops by reason. */
+  counters: Record<string, number>;
+  neighbours: NeighbourStatus[];
+  routes: RouteStatus[];
+}
+
+export interface ConnectionStatus {
+  kind: "stream" | "listener" | "echo";
+  /** RFC 9293 3.3.2, as ss(8) spells it: "ESTAB", "LISTEN", ... */
+  state: string;
+  localAddress: string;
+  localPort: number;
+  remoteAddress: string;
+  remotePort: number;
+  /** Bytes received that the program has not taken yet. */
+  receiveQueue: number;
+  /** Bytes that the peer has not acknowledged yet. */
+  sendQueue: number;
+  /** Congestion window, bytes. */
+  congestionWindow: number;
+  rttUs: number;
+  rttVarianceUs: number;
+  rtoUs: number;
+  retransmits: number;
+  /** The program that holds it; 0 if none does (it is closing). */
+  pid: number;
+  uid: number;
+}
+
+export interface NeighbourStatus {
+  address: string;
+  mac: string | null;
+  state: string;
+}
+
+export interface RouteStatus {
+  destination: string;
+  prefixLength: number;
+  gateway: string | null;
+}

@@ -1,0 +1,184 @@
+/**
+ * Checks that every room of the house imports only what ARCHITECTURE.md lets it, and that the rooms that do no I/O name
+ * nothing that would: `deno run --allow-read scripts/check_imports.ts`. Prints `file:line: what is wrong` for each
+ * violation; exit status 1 when there is one.
+ */
+import { dirname, join, normalize, relative } from "node:path";
+import { blankStrings, stripComments } from "./source_text.ts";
+
+export interface Violation {
+  file: string;
+  line: number;
+  message: string;
+}
+
+interface Rule {
+  /** What the rule is about: a file (`lib/device.ts`) or a folder (`lib/wire/`), by the start of its path. */
+  room: string;
+  /** Starts of the paths it may import, beside its own room; `npm:` and `node:` mean all of them. */
+  allows: readonly string[];
+  /** Starts of the paths of which it may import types only. */
+  allowsTypes?: readonly string[];
+  /** Files of its own room that it may not import. */
+  except?: readonly string[];
+  /** May import anything. */
+  free?: boolean;
+}
+
+const SERVER_ALLOWS = ["lib/ipc/", "lib/stack/", "lib/wire/", "lib/buffer/", "lib/errno.ts"];
+
+/** The first whose room a path begins with is the one that counts. */
+const RULES: readonly Rule[] = [
+  { room: "lib/errno.ts", allows: [] },
+  { room: "lib/wire/", allows: ["lib/buffer/memory.ts", "lib/errno.ts"] },
+  { room: "lib/buffer/", allows: ["lib/errno.ts"] },
+  { room: "lib/device.ts", allows: ["lib/buffer/"] },
+  { room: "lib/tcp/", allows: ["lib/wire/", "lib/buffer/", "lib/errno.ts"] },
+  {
+    room: "lib/stack/",
+    allows: ["lib/tcp/", "lib/wire/", "lib/buffer/", "lib/errno.ts"],
+    allowsTypes: ["lib/device.ts"],
+  },
+  { room: "lib/impair", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
+  { room: "lib/trace", allows: ["lib/device.ts", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
+  {
+    room: "lib/run",
+    allows: ["lib/stack/", "lib/device.ts", "lib/buffer/", "lib/ipc/server", "lib/errno.ts"],
+  },
+  // The server's half, and the interface of what it needs of the operating system.
+  { room: "lib/ipc/server", allows: SERVER_ALLOWS },
+  { room: "lib/ipc/host.ts", allows: SERVER_ALLOWS },
+  // The client's half and what both share: numeric addresses are read by wire's one parser.
+  {
+    room: "lib/ipc/",
+    allows: ["lib/wire/address.ts", "lib/errno.ts", "node:"],
+    except: ["lib/ipc/server", "lib/ipc/host.ts"],
+  },
+  { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
+  {
+    room: "lib/host/",
+    allows: ["ffi/", "lib/ipc/", "lib/wire/", "lib/impair", "lib/errno.ts", "node:"],
+  },
+  { room: "lib/cli/", allows: [], free: true },
+  { room: "cli.ts", allows: [], free: true },
+  {
+    room: "mod.ts",
+    allows: [
+      "lib/ipc/",
+      "lib/stack/",
+      "lib/device.ts",
+      "lib/buffer/",
+      "lib/impair",
+      "lib/trace/",
+      "lib/errno.ts",
+    ],
+  },
+];
+
+/** The rooms that are given time and randomness, and do no I/O ... */
+const PURE_ROOMS = ["lib/wire/", "lib/buffer/", "lib/tcp/", "lib/stack/"];
+/** ... and so have no use for these. */
+const FORBIDDEN = /\b(?:Deno\.|Math\.random\b|(?:Date|performance|setTimeout|async|console)\b)/g;
+
+/** What file `path` (relative to the root, with `/`) may not do and does. */
+export function checkFile(path: string, source: string): Violation[] {
+  const violations: Violation[] = [];
+  const code = stripComments(source);
+  const report = (index: number, message: string) => {
+    violations.push({ file: path, line: source.slice(0, index).split("\n").length, message });
+  };
+  const rule = RULES.find(({ room }) => path.startsWith(room));
+  if (rule === undefined) {
+    report(0, "belongs to no room: add its rule to scripts/check_imports.ts");
+    return violations;
+  }
+  for (const { index, specifier, typeOnly } of importsOf(code)) {
+    const target = resolve(path, specifier);
+    if (!isAllowed(rule, target, typeOnly)) report(index, `${rule.room} may not import ${target}`);
+  }
+  if (PURE_ROOMS.some((room) => path.startsWith(room))) {
+    for (const match of blankStrings(code).matchAll(FORBIDDEN)) {
+      report(match.index, `${rule.room} may not use ${match[0].replace(/\.$/, "")}`);
+    }
+  }
+  return violations.sort((a, b) => a.line - b.line);
+}
+
+function isAllowed(rule: Rule, target: string, typeOnly: boolean): boolean {
+  if (rule.free) return true;
+  if (rule.except?.some((start) => target.startsWith(start))) return false;
+  if (target.startsWith(rule.room)) return true;
+  const starts = typeOnly ? [...rule.allows, ...rule.allowsTypes ?? []] : rule.allows;
+  return starts.some((start) => target.startsWith(start));
+}
+
+interface Import {
+  index: number;
+  specifier: string;
+  typeOnly: boolean;
+}
+
+/** Static and dynamic imports, re-exports, and files that a Worker is made of. */
+function importsOf(code: string): Import[] {
+  const found: Import[] = [];
+  const blanked = blankStrings(code);
+  const patterns = [
+    /\b(?:import|export)\s+(type\s)?[^"'`;=]*?\bfrom\s*["']([^"'\n]+)["']/g,
+    /\bimport\s*()["']([^"'\n]+)["']/g,
+    /\bimport\s*\(\s*()["'`]([^"'`\n]+)["'`]/g,
+    /\bnew\s+Worker\s*\(\s*new\s+URL\s*\(\s*()["']([^"'\n]+)["']/g,
+  ];
+  for (const pattern of patterns) {
+    for (const match of code.matchAll(pattern)) {
+      // A word inside a string is not an import.
+      if (blanked[match.index] === " ") continue;
+      found.push({
+        index: match.index,
+        specifier: match[2],
+        typeOnly: match[1] !== undefined && match[1] !== "",
+      });
+    }
+  }
+  return found;
+}
+
+/** A path from the root for our files, `npm:name` for the packages of the import map, else the specifier itself. */
+function resolve(path: string, specifier: string): string {
+  if (specifier.startsWith(".")) return normalize(join(dirname(path), specifier)).replaceAll("\\", "/");
+  return /^[a-z]+:/.test(specifier) ? specifier : `npm:${specifier}`;
+}
+
+/** Every file of lib and ffi, cli.ts and mod.ts. */
+export function checkTree(root: string): { files: number; violations: Violation[] } {
+  const paths: string[] = [];
+  const walk = (folder: string) => {
+    for (const entry of Deno.readDirSync(folder)) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory) walk(path);
+      else if (/\.(ts|js|mjs)$/.test(entry.name)) paths.push(path);
+    }
+  };
+  walk(join(root, "lib"));
+  walk(join(root, "ffi"));
+  for (const file of ["cli.ts", "mod.ts"]) {
+    try {
+      if (Deno.statSync(join(root, file)).isFile) paths.push(join(root, file));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  const violations = paths.sort().flatMap((path) =>
+    checkFile(relative(root, path).replaceAll("\\", "/"), Deno.readTextFileSync(path))
+  );
+  return { files: paths.length, violations };
+}
+
+if (import.meta.main) {
+  const { files, violations } = checkTree(join(import.meta.dirname!, ".."));
+  for (const { file, line, message } of violations) console.error(`${file}:${line}: ${message}`);
+  if (violations.length > 0) {
+    console.error(`${violations.length} violation${violations.length === 1 ? "" : "s"} of the import rules`);
+    Deno.exit(1);
+  }
+  console.log(`${files} files keep the import rules`);
+}

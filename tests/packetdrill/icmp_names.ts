@@ -1,0 +1,70 @@
+/** The names packetdrill gives to ICMPv4 types and codes (RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1). */
+
+const UNREACHABLE_CODES = [
+  "net_unreachable",
+  "host_unreachable",
+  "protocol_unreachable",
+  "port_unreachable",
+  "frag_needed",
+  "source_route_failed",
+  "net_unknown",
+  "host_unknown",
+  "source_host_isolated",
+  "net_prohibited",
+  "host_prohibited",
+  "net_unreachable_for_tos",
+  "host_unreachable_for_tos",
+  "packet_filtered",
+  "precedence_violation",
+  "precedence_cutoff",
+];
+
+const TYPES: Record<string, { type: number; codes: string[] }> = {
+  echo_reply: { type: 0, codes: [] },
+  unreachable: { type: 3, codes: UNREACHABLE_CODES },
+  source_quench: { type: 4, codes: [] },
+  redirect: { type: 5, codes: ["net", "host", "net_for_tos", "host_for_tos"] },
+  echo_request: { type: 8, codes: [] },
+  time_exceeded: { type: 11, codes: ["ttl_exceeded", "reassembly_time_exceeded"] },
+  parameter_problem: { type: 12, codes: [] },
+  timestamp_request: { type: 13, codes: [] },
+  timestamp_reply: { type: 14, codes: [] },
+  information_request: { type: 15, codes: [] },
+  information_reply: { type: 16, codes: [] },
+  address_mask_request: { type: 17, codes: [] },
+  address_mask_reply: { type: 18, codes: [] },
+};
+
+/** Spellings of the FreeBSD suite for the same codes. */
+const CODE_ALIASES: Record<string, string> = {
+  communication_prohibited: "packet_filtered",
+  comm_prohibited: "packet_filtered",
+  host_precedence_violation: "precedence_violation",
+  exceeded_in_transit: "ttl_exceeded",
+  ttl_exceeded_in_transit: "ttl_exceeded",
+  transit: "ttl_exceeded",
+};
+
+/** Type number, or null for a name that means nothing. `type_N` is any number. */
+export function icmpType(name: string): number | null {
+  const numbered = /^type_([0-9]+)$/.exec(name);
+  if (numbered !== null) return Number(numbered[1]);
+  return TYPES[name]?.type ?? null;
+}
+
+/** Code number under a type, or null for a name that means nothing. `code_N` is any number. */
+export function icmpCode(typeName: string, name: string): number | null {
+  const numbered = /^code_([0-9]+)$/.exec(name);
+  if (numbered !== null) return Number(numbered[1]);
+  const code = TYPES[typeName]?.codes.indexOf(CODE_ALIASES[name] ?? name) ?? -1;
+  return code < 0 ? null : code;
+}
+
+/** "unreachable frag_needed", for messages. */
+export function icmpName(type: number, code: number): string {
+  const entry = Object.entries(TYPES).find(([, value]) => value.type === type);
+  if (entry === undefined) return `type_${type} code_${code}`;
+  const [name, { codes }] = entry;
+  if (codes.length === 0 && code === 0) return name;
+  return `${name} ${codes[code] ?? `code_${code}`}`;
+}

@@ -9,21 +9,39 @@ export interface MemoryDeviceOptions {
   features?: DeviceFeatures;
   /** Frames that may wait in the peer before `send` answers false. */
   capacity?: number;
+  /** How long a frame is on its way, microseconds; 0 by default. */
+  latencyUs?: number;
 }
 
-/** One end of a cable without length: what one end sends, the other receives. */
+/** Bytes of the memory of a frame of the usual size. */
+const SMALL = 2048;
+
+/** A frame on its way, and when it arrives. */
+class Arrival {
+  atUs = 0;
+  readonly frame: Frame;
+
+  constructor(size?: number) {
+    this.frame = new Frame(size);
+  }
+}
+
+/** One end of a cable: what one end sends, the other receives, in order and unharmed. */
 export class MemoryDevice implements Device {
   readonly name: string;
   readonly mtu: number;
   readonly features: DeviceFeatures;
   readonly fd = -1;
-  readonly deadline = Infinity;
   closed = false;
   /** Sees every frame sent from this end, as one run of bytes; set by tests that look at the traffic. */
   onSend: ((bytes: Uint8Array, now: number) => void) | null = null;
   readonly #capacity: number;
-  readonly #arrived: Frame[] = [];
-  readonly #free: Frame[] = [];
+  readonly #latencyUs: number;
+  readonly #arrivals: Arrival[] = [];
+  /** Index of the first in #arrivals that was not taken: cheaper than moving a long queue up for each frame. */
+  #first = 0;
+  readonly #small: Arrival[] = [];
+  readonly #large: Arrival[] = [];
   #peer: MemoryDevice | null = null;
 
   constructor(options: MemoryDeviceOptions = {}) {
@@ -31,6 +49,7 @@ export class MemoryDevice implements Device {
     this.mtu = options.mtu ?? 1500;
     this.features = options.features ?? { checksum: false, segmentation: false };
     this.#capacity = options.capacity ?? 100_000;
+    this.#latencyUs = options.latencyUs ?? 0;
   }
 
   static join(a: MemoryDevice, b: MemoryDevice): void {
@@ -38,41 +57,48 @@ export class MemoryDevice implements Device {
     b.#peer = a;
   }
 
-  /** Frames that wait to be received. */
+  /** Frames that wait to be received, or are on their way. */
   get pending(): number {
-    return this.#arrived.length;
+    return this.#arrivals.length - this.#first;
+  }
+
+  /** When the next frame arrives. */
+  get deadline(): number {
+    return this.pending > 0 ? this.#arrivals[this.#first].atUs : Infinity;
   }
 
   /** Puts these bytes where the next `receive` finds them, as if the peer had sent them. */
-  inject(bytes: Uint8Array): void {
-    const frame = this.#take(bytes.length);
+  inject(bytes: Uint8Array, now = 0): void {
+    const { frame } = this.#push(bytes.length, now);
     frame.memory.bytes.set(bytes, FRAME_START);
     frame.length = bytes.length;
-    this.#arrived.push(frame);
   }
 
-  receive(frame: Frame, _now: number): boolean {
-    const arrived = this.#arrived.shift();
-    if (arrived === undefined) return false;
+  receive(frame: Frame, now: number): boolean {
+    if (this.deadline > now) return false;
+    const arrival = this.#arrivals[this.#first++];
+    if (this.#first > 256 && this.#first * 2 > this.#arrivals.length) {
+      this.#arrivals.splice(0, this.#first);
+      this.#first = 0;
+    }
     frame.clear();
-    frame.length = flatten(arrived, frame.memory.bytes, FRAME_START);
-    frame.gsoSize = arrived.gsoSize;
-    frame.checksumVerified = arrived.checksumVerified;
-    this.#free.push(arrived);
+    frame.length = flatten(arrival.frame, frame.memory.bytes, FRAME_START);
+    frame.gsoSize = arrival.frame.gsoSize;
+    frame.checksumVerified = arrival.frame.checksumVerified;
+    (arrival.frame.memory.size <= SMALL ? this.#small : this.#large).push(arrival);
     return true;
   }
 
   send(frame: Frame, now: number): boolean {
     const peer = this.#peer;
     if (this.closed || peer === null) return true;
-    if (peer.#arrived.length >= peer.#capacity) return false;
+    if (peer.pending >= peer.#capacity) return false;
     this.#verify(frame);
-    const copy = peer.#take(frame.totalLength);
+    const copy = peer.#push(frame.totalLength, now + this.#latencyUs).frame;
     copy.length = flatten(frame, copy.memory.bytes, FRAME_START);
     // A checksum left to the device is one that never left the machine, as between two TAPs of one kernel.
     copy.checksumVerified = frame.checksumStart >= 0;
     copy.gsoSize = frame.gsoSize;
-    peer.#arrived.push(copy);
     this.onSend?.(copy.memory.bytes.subarray(FRAME_START, FRAME_START + copy.length), now);
     return true;
   }
@@ -81,7 +107,7 @@ export class MemoryDevice implements Device {
 
   close(): void {
     this.closed = true;
-    this.#arrived.length = 0;
+    this.#arrivals.length = this.#first = 0;
   }
 
   /** What a real device would refuse is a bug of the stack, so it fails the test. */
@@ -99,12 +125,13 @@ export class MemoryDevice implements Device {
     }
   }
 
-  #take(length: number): Frame {
-    const small = length + FRAME_START <= 2048;
-    const at = this.#free.findLastIndex((frame) => small || frame.memory.size > 2048);
-    const frame = at >= 0 ? this.#free.splice(at, 1)[0] : new Frame(small ? 2048 : undefined);
-    frame.clear();
-    return frame;
+  #push(length: number, atUs: number): Arrival {
+    const small = length + FRAME_START <= SMALL;
+    const arrival = (small ? this.#small : this.#large).pop() ?? new Arrival(small ? SMALL : undefined);
+    arrival.frame.clear();
+    arrival.atUs = atUs;
+    this.#arrivals.push(arrival);
+    return arrival;
   }
 }
 

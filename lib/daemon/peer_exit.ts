@@ -1,0 +1,59 @@
+import { closeDescriptor, libc } from "../../ffi/libc.ts";
+import { Block } from "../../ffi/memory.ts";
+
+const SIGKILL = 9;
+/** The signal that ended a process, in its wait status. */
+const SIGNAL_MASK = 0x7f;
+
+/** Of /proc/PID/stat, see proc_pid_stat(5); counted from 1. */
+const EXIT_CODE_FIELD = 52;
+
+const SOL_SOCKET = 1;
+/** Linux 6.5; of a process that is gone already, 6.16. */
+const SO_PEERPIDFD = 77;
+/** _IOWR(0xFF, 11, struct pidfd_info): Linux 6.13. */
+const PIDFD_GET_INFO = 0xc040ff0b;
+/** struct pidfd_info { uint64 mask, cgroup; uint32 pid ... fsgid (9 of them); int32 exit_code; } */
+const PIDFD_INFO_SIZE = 64;
+const PIDFD_INFO_EXIT_CODE = 60;
+/** Linux 6.15. */
+const PIDFD_INFO_EXIT = 8;
+
+let value: Block | null = null;
+let length: Block | null = null;
+
+/**
+ * Whether the process `pid` at the other end of the Unix socket `fd` was ended by SIGKILL; false where nothing tells.
+ *
+ * A process's descriptors are closed while it ends. By then its exit status stands in /proc, until its parent has taken
+ * notice of it; after that the kernel still knows it by the socket, since Linux 6.16.
+ */
+export function wasPeerKilled(fd: number, pid: number): boolean {
+  const status = statusInProc(pid) ?? statusOfPeer(fd);
+  return status !== null && (status & SIGNAL_MASK) === SIGKILL;
+}
+
+/** The wait status; 0 while the process lives, null when it is gone. */
+function statusInProc(pid: number): number | null {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    // The program's name, the 2nd field, may hold spaces and parentheses itself.
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[EXIT_CODE_FIELD - 3]);
+  } catch {
+    return null;
+  }
+}
+
+function statusOfPeer(fd: number): number | null {
+  value ??= new Block(PIDFD_INFO_SIZE);
+  length ??= new Block(4);
+  length.words[0] = 4;
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, value.bytes, length.bytes) < 0) return null;
+  const pidfd = value.words[0];
+  value.bytes.fill(0);
+  value.words[0] = PIDFD_INFO_EXIT;
+  const result = libc().ioctl(pidfd, PIDFD_GET_INFO, value.bytes);
+  closeDescriptor(pidfd);
+  if (result < 0 || (value.words[0] & PIDFD_INFO_EXIT) === 0) return null;
+  return value.view.getInt32(PIDFD_INFO_EXIT_CODE, true);
+}

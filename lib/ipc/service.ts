@@ -1,0 +1,180 @@
+import { Memory, Slices } from "../buffer/memory.ts";
+import { Datagram, SocketName } from "../stack/socket_types.ts";
+import { EAGAIN, ENOENT } from "../errno.ts";
+import type { ClientSocket } from "./client_socket.ts";
+import type { SocketLayer, UnixHost } from "./host.ts";
+import type { ListenRole } from "./listen_role.ts";
+import { OutboxRole } from "./outbox_role.ts";
+import { encodeRecord, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
+
+/** How many ended streams are remembered, so that a program can still ask how one ended. */
+const MAX_TOMBSTONES = 32768;
+
+/** A connection that was accepted from the stack and waits for the program to claim it with its token. */
+export interface Unclaimed {
+  handle: number;
+  listener: ClientSocket;
+  role: ListenRole;
+}
+
+/** Events of the server that an operator may want counted. */
+export interface ServerCounters {
+  clientsAccepted: number;
+  clientsRefused: number;
+  acceptFailures: number;
+  requestsMalformed: number;
+}
+
+/** What the roles share: the stack, the system, who is who, and buffers that are reused. */
+export class Service {
+  readonly clients = new Map<number, ClientSocket>();
+  readonly byHandle = new Map<number, ClientSocket>();
+  readonly byId = new Map<bigint, ClientSocket>();
+  readonly unclaimed = new Map<bigint, Unclaimed>();
+  readonly counters: ServerCounters = {
+    clientsAccepted: 0,
+    clientsRefused: 0,
+    acceptFailures: 0,
+    requestsMalformed: 0,
+  };
+  /** Reused for every request, answer and message. */
+  readonly record = new ProtocolRecord();
+  readonly scratch = new Memory(65536);
+  readonly slices = new Slices();
+  readonly name = new SocketName();
+  readonly datagram = new Datagram();
+  /** Set when a descriptor was given back: an accept that failed for want of one may be tried again. */
+  descriptorFreed = false;
+  readonly #tombstones = new Map<bigint, number>();
+  #runnable: ClientSocket[] = [];
+
+  /** `describe`: the text that `status` answers with, JSON. */
+  constructor(
+    readonly stack: SocketLayer,
+    readonly host: UnixHost,
+    readonly describe: (now: number) => string,
+  ) {}
+
+  /** Gives the client a turn. */
+  wake(client: ClientSocket): void {
+    if (client.queued || client.closed) return;
+    client.queued = true;
+    this.#runnable.push(client);
+  }
+
+  get idle(): boolean {
+    return this.#runnable.length === 0;
+  }
+
+  /** Those who wait for a turn; they are waiting no longer. */
+  takeRunnable(): ClientSocket[] {
+    const runnable = this.#runnable;
+    this.#runnable = [];
+    for (const client of runnable) client.queued = false;
+    return runnable;
+  }
+
+  /** An id that nobody has. */
+  newId(): bigint {
+    for (;;) {
+      const id = this.host.randomId();
+      if (id !== 0n && this.isFree(id)) return id;
+    }
+  }
+
+  isFree(id: bigint): boolean {
+    return !this.byId.has(id) && !this.#tombstones.has(id) && !this.unclaimed.has(id);
+  }
+
+  /** Ties a client to a handle of the stack; both ways are needed. */
+  attach(client: ClientSocket, handle: number): void {
+    client.handle = handle;
+    this.byHandle.set(handle, client);
+  }
+
+  /** Makes the client known by `id`. */
+  identify(client: ClientSocket, id: bigint): void {
+    client.id = id;
+    this.byId.set(id, client);
+  }
+
+  /** Remembers how the stream with `id` ended: 0 or an errno. */
+  bury(id: bigint, errno: number): void {
+    if (id === 0n) return;
+    this.#tombstones.set(id, errno);
+    if (this.#tombstones.size <= MAX_TOMBSTONES) return;
+    const [oldest] = this.#tombstones.keys();
+    this.#tombstones.delete(oldest);
+  }
+
+  /** How a stream ended: 0, an errno, or -ENOENT when it is not known (any more). */
+  epitaph(id: bigint): number {
+    return this.#tombstones.get(id) ?? -ENOENT;
+  }
+
+  /** Ends a connection to a program, and what the stack holds for it. */
+  drop(client: ClientSocket, now: number): void {
+    if (client.closed) return;
+    client.closed = true;
+    client.role.end(client, this, now);
+    if (client.handle >= 0) this.byHandle.delete(client.handle);
+    if (client.id !== 0n) this.byId.delete(client.id);
+    this.clients.delete(client.fd);
+    this.host.close(client.fd);
+    this.descriptorFreed = true;
+  }
+
+  /** The stack's handle goes on without the client (closed, reset); to be called before it is given back. */
+  detach(client: ClientSocket): number {
+    const handle = client.handle;
+    this.byHandle.delete(handle);
+    client.handle = -1;
+    return handle;
+  }
+
+  /** Sends `record`; the client goes on as its present role when all of it is out. */
+  answer(client: ClientSocket, record: ProtocolRecord): void {
+    encodeRecord(record, this.scratch.view, 0);
+    this.sendFrom(client, this.scratch, RECORD_SIZE);
+  }
+
+  /** Sends `errno` as the answer to what is in `record`. */
+  answerError(client: ClientSocket, record: ProtocolRecord, errno: number): void {
+    const { op, id } = record;
+    record.reset(op);
+    record.id = id;
+    record.errno = errno;
+    this.answer(client, record);
+  }
+
+  /** Sends the first `length` bytes of `memory`, which may be reused afterwards. */
+  sendFrom(client: ClientSocket, memory: Memory, length: number): void {
+    const sent = this.send(client, memory, 0, length);
+    if (sent < length) client.role = OutboxRole.of(memory, sent, length, client.role);
+  }
+
+  /** Sends from `memory`; bytes. A program that has gone is noticed by its hang-up: its bytes count as sent. */
+  send(client: ClientSocket, memory: Memory, offset: number, length: number): number {
+    const { slices } = this;
+    slices.memory = memory;
+    slices.offset1 = offset;
+    slices.length1 = length;
+    slices.offset2 = slices.length2 = 0;
+    const sent = this.host.send(client.fd, slices);
+    if (sent === -EAGAIN) client.writable = false;
+    if (sent >= 0) return sent;
+    return sent === -EAGAIN ? 0 : length;
+  }
+
+  /** Receives into `scratch`; bytes, 0 at the end, -errno. */
+  receive(client: ClientSocket, length: number): number {
+    const { slices } = this;
+    slices.memory = this.scratch;
+    slices.offset1 = 0;
+    slices.length1 = length;
+    slices.offset2 = slices.length2 = 0;
+    const count = this.host.receive(client.fd, slices);
+    if (count === -EAGAIN || count === 0) client.readable = false;
+    return count;
+  }
+}

@@ -1,0 +1,82 @@
+import { Epoll } from "../../ffi/epoll.ts";
+import { libc } from "../../ffi/libc.ts";
+import { listenUnix } from "../../ffi/unix_listener.ts";
+import { LinuxUnixHost } from "../../lib/daemon/unix_host.ts";
+import type { UnixHost } from "../../lib/ipc/host.ts";
+import { Server } from "../../lib/ipc/server.ts";
+import { FakeStack } from "./fake_stack.ts";
+
+// Opened here, so that no test is said to leak it.
+libc();
+
+export interface FixtureOptions {
+  host?: Partial<UnixHost>;
+  uid?: number;
+  gid?: number;
+  describe?: () => string;
+}
+
+/** A real server on a real Unix socket over a fake stack, turned by a timer in the test's own thread. */
+export class Fixture implements Disposable {
+  readonly stack = new FakeStack();
+  readonly folder = Deno.makeTempDirSync({ prefix: "lvlip-test-" });
+  readonly socketPath = `${this.folder}/s.sock`;
+  readonly server: Server;
+  readonly epoll = new Epoll();
+  now = 1_000_000;
+  readonly #listener;
+  readonly #timer: number;
+
+  constructor(options: FixtureOptions = {}) {
+    this.#listener = listenUnix(this.socketPath, { mode: 0o666 });
+    const linux = new LinuxUnixHost(this.epoll);
+    const host: UnixHost = {
+      accept: linux.accept,
+      credentials: linux.credentials,
+      isMember: linux.isMember,
+      close: linux.close,
+      receive: linux.receive,
+      send: linux.send,
+      shutdownWrite: (fd) => linux.shutdownWrite(fd),
+      watch: (fd) => linux.watch(fd),
+      wasKilled: linux.wasKilled,
+      randomId: () => linux.randomId(),
+      ...options.host,
+    };
+    this.server = new Server({
+      listener: this.#listener.fd,
+      stack: this.stack,
+      host,
+      describe: options.describe ?? (() => "{}"),
+      uid: options.uid ?? Deno.uid()!,
+      gid: options.gid ?? -1,
+    });
+    this.#timer = setInterval(() => this.turn(), 1);
+  }
+
+  /** What the loop does, without a device. */
+  turn(): void {
+    const { epoll, server, stack } = this;
+    for (let more = true; more;) {
+      const count = epoll.wait(0);
+      for (let i = 0; i < count; i++) server.event(epoll.eventFd(i), epoll.eventMask(i));
+      for (const handle of stack.ready.splice(0)) server.ready(handle);
+      more = server.work(this.now);
+    }
+  }
+
+  /** Waits until `condition` holds. */
+  async until(condition: () => boolean, what = "the condition"): Promise<void> {
+    for (let tries = 0; !condition(); tries++) {
+      if (tries > 1000) throw new Error(`${what} did not come true`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.server.close(this.now);
+    this.epoll.close();
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}

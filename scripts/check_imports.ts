@@ -41,6 +41,15 @@ const IPC_CLIENT = [
   "resolve",
 ].map((name) => `lib/ipc/${name}.ts`);
 
+const EVERY_ROOM = [
+  ...["wire", "buffer", "tcp", "stack", "ipc", "impair", "trace", "run", "host", "daemon"].map((room) =>
+    `lib/${room}`
+  ),
+  "lib/device.ts",
+  "lib/errno.ts",
+  "ffi/",
+];
+
 /** The first whose room a path begins with is the one that counts. */
 const RULES: readonly Rule[] = [
   { room: "lib/errno.ts", allows: [] },
@@ -61,6 +70,8 @@ const RULES: readonly Rule[] = [
   },
   { room: "lib/ipc/ (client)", paths: IPC_CLIENT, allows: ["lib/wire/address.ts", "lib/errno.ts", "node:"] },
   { room: "lib/ipc/", allows: ["lib/stack/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
+  // The daemon's process, which puts the rooms together: all of them but the command line.
+  { room: "lib/daemon/", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "node:"] },
   { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
   {
     room: "lib/host/",

@@ -1,5 +1,5 @@
 /** `lvl-ip setup-net`: see ../host/setup_net.ts. */
-import { HostError, messageOf, shellQuote } from "../host/command.ts";
+import { HostError, shellQuote } from "../host/command.ts";
 import { neighbourOf, readCidr } from "../host/links.ts";
 import { callingUser, requireNetworkAdmin } from "../host/privileges.ts";
 import { asRoot } from "../host/self.ts";
@@ -28,7 +28,7 @@ interface Report {
   commands: string[][];
 }
 
-/** Runs the command; the exit status. */
+/** Runs the command; the exit status. Throws a {@linkcode HostError} that says what stands in the way. */
 export async function setupNet(options: SetupNetOptions): Promise<number> {
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
@@ -37,9 +37,6 @@ export async function setupNet(options: SetupNetOptions): Promise<number> {
     const report = options.undo ? await undo(options) : await setUp(options, interrupt.signal);
     if (options.json) console.log(JSON.stringify(report));
     return 0;
-  } catch (error) {
-    console.error(`lvl-ip setup-net: ${error instanceof HostError ? error.explain() : messageOf(error)}`);
-    return 1;
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
   }

@@ -176,12 +176,24 @@ export async function undoNftTable(runner: Run = run): Promise<string[][]> {
   return await listNftTable(runner) === null ? [] : [["nft", `delete table ip ${NFT_TABLE}`]];
 }
 
-/** Which rules of a passage are in force, for doctor. Throws a {@linkcode HostError} if they cannot be read. */
-export async function passageReady(
-  kind: FirewallKind,
-  passage: Passage,
-  runner: Run = run,
-): Promise<boolean> {
-  if (kind === "iptables") await mustRun(["iptables", "-w", "-t", "nat", "-S", "POSTROUTING"], runner);
-  return (await firewallSteps(kind, passage, true, runner)).length === 0;
+/** A network that is masqueraded, and the interface it goes out by. */
+export interface Masquerade {
+  network: string;
+  iface: string;
+}
+
+/** The masquerades that setup-net has set up. Throws a {@linkcode HostError} if the rules cannot be read. */
+export async function listMasquerades(kind: FirewallKind, runner: Run = run): Promise<Masquerade[]> {
+  if (kind === "nft") return readMasquerades(await listNftTable(runner) ?? "");
+  return readMasquerades(await mustRun(["iptables", "-w", "-t", "nat", "-S", "POSTROUTING"], runner));
+}
+
+/** Finds our masquerades in what `iptables -S` or `nft list` prints. */
+export function readMasquerades(rules: string): Masquerade[] {
+  const spellings = [
+    /^-A POSTROUTING -s (\S+) -o (\S+) .*--comment "?lvl-ip"? .*-j MASQUERADE/gm,
+    /ip saddr (\S+) oifname "([^"]+)" masquerade/g,
+  ];
+  return spellings.flatMap((spelling) => [...rules.matchAll(spelling)])
+    .map(([, network, iface]) => ({ network, iface }));
 }

@@ -23,7 +23,7 @@ import {
 import { readState, STATE_FILE, writeState } from "./setup_state.ts";
 import { inspectTunNode, TUN_NODE } from "./tun_node.ts";
 
-const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
+export const IP_FORWARD = "/proc/sys/net/ipv4/ip_forward";
 
 /** Where and how the work is done; tests and the lab set these. */
 export interface SetupContext {

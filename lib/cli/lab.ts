@@ -1,0 +1,78 @@
+/** `lvl-ip lab`: see ../host/lab.ts. */
+import { parseImpair } from "../impair/spec.ts";
+import { HostError, requireTools } from "../host/command.ts";
+import { chooseFirewall } from "../host/firewall.ts";
+import { Lab, LAB_TOOLS } from "../host/lab.ts";
+import { LabReport } from "../host/lab_report.ts";
+import { show } from "../host/lab_show.ts";
+import { worldPicture } from "../host/lab_world.ts";
+import { enteredPrivateNamespaces, requireNamespaces, requireTun, runInside } from "../host/namespaces.ts";
+import { styleFor } from "../host/style.ts";
+
+export interface LabOptions {
+  /** An impairment of the stack's device, as the daemon takes it. */
+  impair?: string;
+  /** Bytes of each transfer: 100000000, "100M". */
+  size?: string | number;
+  json?: boolean;
+}
+
+const DEFAULT_SIZE = 100_000_000;
+
+/**
+ * Runs the lab, or `command` in it; the exit status. Throws a {@linkcode HostError} when this host does not allow it.
+ */
+export async function lab(options: LabOptions, command: string[]): Promise<number> {
+  const size = readSize(options.size ?? DEFAULT_SIZE);
+  if (options.impair !== undefined) parseImpair(options.impair);
+  if (enteredPrivateNamespaces()) return await insideLab(options, size, command);
+  requireTools(LAB_TOOLS);
+  await chooseFirewall();
+  await requireTun("lab");
+  await requireNamespaces("lab");
+  return await runInside(Deno.args);
+}
+
+async function insideLab(options: LabOptions, size: number, command: string[]): Promise<number> {
+  const forCommand = command.length > 0;
+  // A command has stdout to itself.
+  const stream = forCommand ? Deno.stderr : Deno.stdout;
+  const style = styleFor(stream);
+  const report = new LabReport(stream, style, options.json ?? false);
+  const world = new Lab(report);
+  const stop = new AbortController();
+  let status = 0;
+  const onSignal = (signal: Deno.Signal, code: number) => () => {
+    // The terminal sends Ctrl-C to the command as well, which decides for itself what to do with it.
+    if (signal === "SIGINT" && forCommand) return;
+    status = code;
+    stop.abort(new Error("interrupted"));
+  };
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    Deno.addSignalListener(signal, onSignal(signal, code));
+  }
+  const who = Deno.env.get("USER") ?? "";
+  if (!forCommand) {
+    report.heading(
+      `lvl-ip lab${who ? ` for ${who}` : ""}: a small internet in private namespaces`,
+      worldPicture(style.unicode),
+    );
+  }
+  if (!await world.build({ impair: options.impair })) status ||= 1;
+  else if (forCommand) status = await world.runCommand(command, stop.signal) || status;
+  else await show({ lab: world, report, size, signal: stop.signal });
+  await world.stop();
+  if (!forCommand && !report.summary(stop.signal.aborted)) status ||= 1;
+  return status;
+}
+
+/** Reads "100000000", "100M", "1.5GB". Throws a {@linkcode HostError}. */
+export function readSize(text: string | number): number {
+  const parts = /^([0-9]+(?:\.[0-9]+)?)\s*([kmg]?)b?$/i.exec(`${text}`.trim());
+  const unit = { "": 1, k: 1e3, m: 1e6, g: 1e9 }[parts?.[2].toLowerCase() ?? ""];
+  const size = parts && unit ? Math.round(Number(parts[1]) * unit) : NaN;
+  if (!(size >= 1 && size <= 1e12)) {
+    throw new HostError(`--size must be a number of bytes like 100000000 or 100M: current value is ${text}`);
+  }
+  return size;
+}

@@ -1,0 +1,83 @@
+/** What the lab shows: ping, connect, and a transfer each way. */
+import { runLines } from "./child.ts";
+import type { Lab } from "./lab.ts";
+import type { LabReport } from "./lab_report.ts";
+import { ECHO_PORT } from "./lab_peer.ts";
+import { type Direction, transfer } from "./lab_transfer.ts";
+import { DNS_ADDRESS, SERVER_ADDRESS } from "./lab_world.ts";
+import { formatBytes, formatRate } from "./style.ts";
+
+/** One showing in one lab. */
+export interface Showing {
+  lab: Lab;
+  report: LabReport;
+  /** Bytes of each transfer. */
+  size: number;
+  signal: AbortSignal;
+}
+
+/** Shows all of it. A step that fails does not keep the next from being tried, except where it could only wait. */
+export async function show(showing: Showing): Promise<void> {
+  const { lab, signal } = showing;
+  await showPing(showing);
+  const connected = !signal.aborted && await showConnect(showing);
+  for (const direction of ["up", "down"] as const) {
+    if (connected && !signal.aborted) await showTransfer(showing, direction);
+  }
+  if (!signal.aborted) {
+    showing.report.part("The end");
+    await lab.step("daemon-end", () => lab.stopDaemon());
+  }
+}
+
+async function showPing({ lab, report, signal }: Showing): Promise<boolean> {
+  const words = ["lvl-ip", "ping", "-c", "3", "-i", "0.3", DNS_ADDRESS];
+  report.command(words);
+  return await lab.step("ping", async () => {
+    const { code, stdout } = await runLines(
+      words,
+      lab.environment,
+      (line) => report.output("ping", line),
+      signal,
+    );
+    if (code !== 0) throw new Error(lab.daemonFailure() ?? `exit status ${code}`);
+    const answers = stdout.filter((line) => /\bicmp_seq=/.test(line) && /\btime=/.test(line)).length;
+    return `${DNS_ADDRESS} answered ${answers} of 3`;
+  });
+}
+
+async function showConnect({ lab, report, signal }: Showing): Promise<boolean> {
+  const words = ["lvl-ip", "connect", `${SERVER_ADDRESS}:${ECHO_PORT}`, "--send", "hello"];
+  report.command(words);
+  return await lab.step("connect", async () => {
+    const { code, stdout } = await runLines(
+      words,
+      lab.environment,
+      (line) => report.output("connect", line),
+      signal,
+    );
+    if (code !== 0) throw new Error(lab.daemonFailure() ?? `exit status ${code}`);
+    if (stdout.join("\n") !== "hello") throw new Error("hello did not come back");
+    return `${SERVER_ADDRESS}:${ECHO_PORT} echoed hello`;
+  });
+}
+
+async function showTransfer({ lab, report, size, signal }: Showing, direction: Direction): Promise<boolean> {
+  const amount = formatBytes(size);
+  const way = direction === "up" ? `to ${SERVER_ADDRESS}` : `from ${SERVER_ADDRESS}`;
+  report.part(`${amount} ${way} through the stack`);
+  let drawnAt = 0;
+  const onProgress = (bytes: number, milliseconds: number) => {
+    if (milliseconds - drawnAt < 50) return;
+    drawnAt = milliseconds;
+    report.progress(bytes, size, milliseconds);
+  };
+  return await lab.step(`transfer-${direction}`, async () => {
+    const { milliseconds, ours, theirs } = await transfer(direction, size, onProgress, signal)
+      .catch((error) => {
+        throw new Error(lab.daemonFailure() ?? error.message);
+      });
+    if (ours !== theirs) throw new Error(`SHA-256 differs: here ${ours}, there ${theirs}`);
+    return `${formatRate(size, milliseconds)}, SHA-256 ${ours.slice(0, 12)}... the same at both ends`;
+  });
+}

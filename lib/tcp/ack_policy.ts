@@ -1,0 +1,149 @@
+import { distance } from "./seq.ts";
+import type { Tcb } from "./tcb.ts";
+import { growWindow, receiveWindow, wantedWindow } from "./window.ts";
+
+/** How many segments are acknowledged at once after the start and after trouble: the sender may be in slow start. */
+const MAX_QUICK_ACKS = 16;
+/** Below this many bytes a segment says nothing about the sender's MSS. */
+const MIN_SEGMENT = 88;
+
+/** An acknowledgment is owed (RFC 1122 4.2.3.2). */
+export function scheduleAck(tcb: Tcb): void {
+  tcb.ack.scheduled = true;
+}
+
+function addQuickAcks(tcb: Tcb, most: number): void {
+  const { ack, rcv } = tcb;
+  const segments = rcv.mss > 0 ? Math.floor(rcv.wnd / (2 * rcv.mss)) : 2;
+  ack.quick = Math.max(ack.quick, Math.min(segments === 0 ? 2 : segments, most));
+}
+
+/** The next ACKs go out without delay: the sender needs them to recover or to open its window (RFC 5681 4.2). */
+export function enterQuickAck(tcb: Tcb): void {
+  addQuickAcks(tcb, MAX_QUICK_ACKS);
+  tcb.ack.pingpong = 0;
+  tcb.ack.atoUs = tcb.settings.delayedAckMinUs;
+}
+
+function inQuickAck(tcb: Tcb): boolean {
+  return tcb.ack.quickAckMode || (tcb.ack.quick > 0 && tcb.ack.pingpong === 0);
+}
+
+/** Learns what a full segment of the peer carries. */
+function measureSegment(tcb: Tcb, length: number, push: boolean): void {
+  const { rcv, ack } = tcb;
+  if (length >= rcv.mss) {
+    rcv.mss = Math.min(length, tcb.settings.mss);
+  } else if (length >= MIN_SEGMENT - 40 && !push && rcv.mss === 0) {
+    rcv.mss = length;
+  }
+  if (push) ack.pushed = ack.pushed === 0 ? 1 : 2;
+}
+
+/** Text came in, in order: adapts the delay of ACKs to the pace of the sender. */
+export function dataReceived(tcb: Tcb, length: number, push: boolean, now: number): void {
+  const { ack, settings, rtt } = tcb;
+  scheduleAck(tcb);
+  measureSegment(tcb, length, push);
+  const min = settings.delayedAckMinUs;
+  if (ack.atoUs === 0) {
+    // The first data: the sender is in slow start and wants every ACK.
+    addQuickAcks(tcb, MAX_QUICK_ACKS);
+    ack.atoUs = min;
+  } else {
+    const gap = now - ack.lastReceivedUs;
+    if (gap <= min / 2) ack.atoUs = ack.atoUs / 2 + min / 2;
+    else if (gap < ack.atoUs) ack.atoUs = Math.min(ack.atoUs / 2 + gap, rtt.rtoUs);
+    else if (gap > rtt.rtoUs) addQuickAcks(tcb, MAX_QUICK_ACKS);
+  }
+  ack.lastReceivedUs = now;
+  if (length >= 128) growWindow(tcb, length);
+}
+
+/**
+ * Decides whether the ACK that is owed goes now or later: now for every second full segment (RFC 9293 3.8.6.3), while
+ * out-of-order data is held (RFC 5681 4.2), and in quick-ACK mode.
+ */
+export function checkAck(tcb: Tcb, now: number): void {
+  const { ack, rcv } = tcb;
+  if (!ack.scheduled || ack.now) return;
+  const unacknowledged = distance(rcv.nxt, rcv.wup);
+  const secondSegment = unacknowledged > rcv.mss &&
+    (distance(rcv.nxt, rcv.readSeq) < tcb.user.lowWater || wantedWindow(tcb) >= receiveWindow(tcb));
+  if (secondSegment || inQuickAck(tcb) || tcb.outOfOrder.count > 0) ack.now = true;
+  else delayAck(tcb, now);
+}
+
+function delayAck(tcb: Tcb, now: number): void {
+  const { ack, settings, rtt } = tcb;
+  let delay = ack.atoUs;
+  if (delay > settings.delayedAckMinUs) {
+    let most = ack.pingpong > 0 || ack.pushed > 0 ? settings.delayedAckMaxUs : 500_000;
+    if (rtt.srttUs > 0) most = Math.min(most, Math.max(rtt.srttUs, settings.delayedAckMinUs));
+    delay = Math.min(delay, most);
+  }
+  const at = now + delay;
+  if (ack.delayedAtUs !== Infinity) {
+    // The timer is about to fire anyway: do not wait.
+    if (ack.delayedAtUs <= now + delay / 4) {
+      ack.now = true;
+      return;
+    }
+    ack.delayedAtUs = Math.min(ack.delayedAtUs, at);
+    return;
+  }
+  ack.delayedAtUs = at;
+}
+
+/** The delayed-ACK timer fired. */
+export function delayedAckExpired(tcb: Tcb): void {
+  const { ack, settings, rtt } = tcb;
+  ack.delayedAtUs = Infinity;
+  if (!ack.scheduled) return;
+  if (ack.pingpong === 0) {
+    ack.atoUs = Math.min(ack.atoUs * 2, rtt.rtoUs);
+  } else {
+    // The application did not answer in time: it is not that kind of conversation.
+    ack.pingpong = 0;
+    ack.atoUs = settings.delayedAckMinUs;
+  }
+  ack.now = true;
+}
+
+/** A segment with ACK is on its way: nothing is owed any more. */
+export function ackSent(tcb: Tcb): void {
+  const { ack } = tcb;
+  if (ack.quick > 0) {
+    ack.quick--;
+    if (ack.quick === 0) ack.atoUs = tcb.settings.delayedAckMinUs;
+  }
+  ack.now = ack.scheduled = false;
+  ack.pushed = 0;
+  ack.delayedAtUs = Infinity;
+}
+
+/** Data went out soon after data came in: the conversation is interactive, ACKs ride on data. */
+export function dataSent(tcb: Tcb, now: number): void {
+  const { ack, totals } = tcb;
+  totals.lastDataSentUs = now;
+  if (now - ack.lastReceivedUs < ack.atoUs) ack.pingpong = 1;
+}
+
+/** The application read `copied` bytes: a window update or the owed ACK may be due (RFC 9293 3.8.6.2.2). */
+export function afterRead(tcb: Tcb, copied: number): void {
+  const { ack, rcv } = tcb;
+  if (ack.now) return;
+  if (ack.scheduled) {
+    const emptied = copied > 0 && tcb.receiveBuffer.length === 0 &&
+      (ack.pushed === 2 || (ack.pushed === 1 && ack.pingpong === 0));
+    if (distance(rcv.nxt, rcv.wup) > rcv.mss || emptied) {
+      ack.now = true;
+      return;
+    }
+  }
+  if (copied === 0 || tcb.finReceived) return;
+  const current = receiveWindow(tcb);
+  if (2 * current > rcv.limit) return;
+  const wanted = wantedWindow(tcb);
+  if (wanted > 0 && wanted >= 2 * current) ack.now = true;
+}

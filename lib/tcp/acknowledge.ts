@@ -1,0 +1,224 @@
+import { ACK, CWR, ECE, type TcpHeader } from "../wire/tcp.ts";
+import { AckFacts, Fact } from "./ack_facts.ts";
+import { processProbeAck } from "./loss_probe.ts";
+import { rackAdvance, updateReorderingWindow } from "./rack.ts";
+import { adjustWindow, fastRetransmitAlert } from "./recovery.ts";
+import { EVER_RETRANSMITTED, SACKED } from "./retransmit_queue.ts";
+import { checkSackReordering, removeRenoSacks, tagSacks } from "./sack.ts";
+import { advance, distance, geq, gt, leq, lt } from "./seq.ts";
+import { CaState, EVENT_WRITABLE } from "./state.ts";
+import { type Tcb, TransmitTimer } from "./tcb.ts";
+import { timestampOf } from "./timestamps.ts";
+import { challengeAck } from "./invalid.ts";
+import { rearmRetransmit, rearmWindowProbe, setTransmitTimer } from "./timers.ts";
+import { sendRoom, tuneSendBuffer, updateSendMss } from "./window.ts";
+
+/** Scratch for the acknowledgment being processed; reset for each. */
+const facts = new AckFacts();
+
+/**
+ * RFC 9293 3.10.7.4, fifth, ESTABLISHED STATE: what `seg` acknowledges. False if the segment is to be dropped.
+ */
+export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
+  const { snd, recovery, queue, totals } = tcb;
+  // RFC 5961 5.2: an ACK older than the largest window ever seen is an attack or very late.
+  if (lt(seg.ack, snd.una) && lt(seg.ack, advance(snd.una, -snd.maxWnd))) {
+    challengeAck(tcb, now);
+    return false;
+  }
+  // RFC 9293 3.10.7.4: an ACK of something not yet sent: send an ACK, drop the segment.
+  if (gt(seg.ack, snd.nxt)) {
+    challengeAck(tcb, now);
+    return false;
+  }
+  facts.start(tcb);
+  totals.lastAckReceivedUs = now;
+  recovery.probesOut = 0;
+  if (tcb.options.sack && seg.sackCount > 0) tagSacks(tcb, seg, facts, now);
+  if (lt(seg.ack, snd.una)) {
+    oldAck(tcb, now);
+    return true;
+  }
+  if (gt(seg.ack, snd.una)) {
+    facts.flags |= Fact.UNA_ADVANCED;
+    recovery.retransmits = 0;
+  }
+  if (updateWindow(tcb, seg)) facts.flags |= Fact.WINDOW_UPDATE;
+  if (seg.payloadLength > 0 || (seg.flags & 3) !== 0) facts.flags |= Fact.DATA;
+  echoCongestion(tcb, seg);
+  if (queue.packetsOut === 0) nothingOutstanding(tcb, now);
+  else outstandingAck(tcb, seg, now);
+  return true;
+}
+
+/** An ACK from the past: only its SACKs can tell something new. */
+function oldAck(tcb: Tcb, now: number): void {
+  if ((facts.flags & Fact.DATA_SACKED) === 0) return;
+  fastRetransmitAlert(tcb, facts, 0, now);
+  finishAck(tcb, now);
+}
+
+/** RFC 3168 6.1.2: the receiver saw congestion. */
+function echoCongestion(tcb: Tcb, seg: TcpHeader): void {
+  if (tcb.options.ecn && (seg.flags & ECE) !== 0 && (seg.flags & (CWR | ACK)) === ACK) {
+    facts.flags |= Fact.ECE;
+  }
+}
+
+/** RFC 9293 3.10.7.4, fifth: SND.WND, SND.WL1 and SND.WL2. */
+function updateWindow(tcb: Tcb, seg: TcpHeader): boolean {
+  const { snd } = tcb;
+  const window = seg.window << snd.scale;
+  const newer = gt(seg.ack, snd.una) || gt(seg.seq, snd.wl1) ||
+    (seg.seq === snd.wl1 && (window > snd.wnd || window === 0));
+  if (newer) {
+    snd.wl1 = seg.seq;
+    snd.wl2 = seg.ack;
+    snd.wnd = window;
+    if (window > snd.maxWnd) {
+      snd.maxWnd = window;
+      updateSendMss(tcb);
+    }
+  }
+  return newer;
+}
+
+/** Nothing was in flight: the ACK can only open the window or answer a probe. */
+function nothingOutstanding(tcb: Tcb, now: number): void {
+  rearmWindowProbe(tcb, now);
+}
+
+function outstandingAck(tcb: Tcb, seg: TcpHeader, now: number): void {
+  const { recovery } = tcb;
+  cleanQueue(tcb, seg, now);
+  updateReorderingWindow(tcb, facts);
+  if (recovery.tlpActive) processProbeAck(tcb, seg.ack, facts, now);
+  let duplicate = 0;
+  if (isDubious(tcb)) {
+    // RFC 5681 2: a duplicate ACK carries no data and no new window and acknowledges nothing new.
+    const unusual = Fact.UNA_ADVANCED | Fact.DATA | Fact.WINDOW_UPDATE | Fact.DSACK;
+    if ((facts.flags & unusual) === 0) duplicate = 1;
+    fastRetransmitAlert(tcb, facts, duplicate, now);
+  }
+  if ((facts.flags & Fact.SET_TIMER) !== 0) setTransmitTimer(tcb, now);
+  finishAck(tcb, now);
+  if (tcb.queue.packetsOut === 0) rearmWindowProbe(tcb, now);
+}
+
+function isDubious(tcb: Tcb): boolean {
+  const usual = Fact.DATA | Fact.WINDOW_UPDATE | Fact.DATA_ACKED | Fact.SYN_ACKED;
+  const alert = Fact.DATA_SACKED | Fact.ECE | Fact.DSACK;
+  return (facts.flags & usual) === 0 || (facts.flags & alert) !== 0 || tcb.recovery.caState !== CaState.OPEN;
+}
+
+function finishAck(tcb: Tcb, now: number): void {
+  const { recovery } = tcb;
+  facts.newlyDelivered = recovery.delivered - facts.deliveredBefore;
+  facts.newlyLost = recovery.lost - facts.lostBefore;
+  adjustWindow(tcb, facts, now);
+  tuneSendBuffer(tcb);
+}
+
+/** Removes what is acknowledged from the retransmission queue and the send buffer, and takes the RTT (RFC 6298 3). */
+function cleanQueue(tcb: Tcb, seg: TcpHeader, now: number): void {
+  const { snd, queue } = tcb;
+  const ack = seg.ack;
+  const highestSacked = tcb.queue.sackedOut > 0 ? tcb.recovery.highestSacked : snd.una;
+  const acked = takeAcked(tcb, ack, now);
+  if ((facts.flags & Fact.UNA_ADVANCED) !== 0) freeAcked(tcb, ack);
+  takeRtt(tcb, seg, now);
+  if (acked === 0) return;
+  facts.flags |= Fact.SET_TIMER;
+  if (tcb.options.sack) {
+    if (lt(facts.reordered, highestSacked)) checkSackReordering(tcb, facts.reordered);
+  } else {
+    removeRenoSacks(tcb, acked);
+  }
+  if (queue.head === null) tcb.recovery.retransStampUs = 0;
+  if (queue.packetsOut === 0) {
+    queue.sackedOut = 0;
+    if (tcb.timers.kind !== TransmitTimer.WINDOW_PROBE) rearmRetransmit(tcb, now);
+  }
+}
+
+/** Takes acknowledged nodes off the queue; returns how many segments that were. */
+function takeAcked(tcb: Tcb, ack: number, now: number): number {
+  const { queue, recovery, snd } = tcb;
+  let acked = 0;
+  for (let node = queue.head; node !== null && lt(node.seq, ack); node = queue.head) {
+    const whole = leq(node.end, ack);
+    if (!whole && node.count === 1) break;
+    const count = whole ? node.count : node.count - Math.ceil(distance(node.end, ack) / snd.mss);
+    if (!whole && count <= 0) break;
+    if ((node.flags & EVER_RETRANSMITTED) !== 0) {
+      facts.flags |= Fact.RETRANS_ACKED;
+    } else if ((node.flags & SACKED) === 0) {
+      facts.lastAckedUs = node.sentAtUs;
+      if (facts.firstAckedUs < 0) facts.firstAckedUs = node.sentAtUs;
+      if (lt(node.seq, facts.reordered)) facts.reordered = node.seq;
+      if (leq(node.end, recovery.highSeq)) facts.flags |= Fact.ORIG_ACKED;
+    }
+    if ((node.flags & SACKED) === 0) {
+      recovery.delivered += count;
+      rackAdvance(tcb, node, now);
+    }
+    facts.flags |= node.seq === snd.iss && tcb.snd.una === snd.iss ? Fact.SYN_ACKED : Fact.DATA_ACKED;
+    acked += count;
+    facts.sentAtDelivered = Math.max(facts.sentAtDelivered, node.deliveredBefore);
+    if (!whole) {
+      queue.trimHead(ack, snd.mss);
+      break;
+    }
+    queue.removeHead();
+  }
+  return acked;
+}
+
+/** Moves SND.UNA and gives the bytes before it back to the send buffer. */
+function freeAcked(tcb: Tcb, ack: number): void {
+  const { snd, sendBuffer } = tcb;
+  tcb.totals.bytesAcked += distance(ack, snd.una);
+  snd.una = ack;
+  const bytes = Math.min(Math.max(0, distance(ack, snd.dataSeq)), sendBuffer.length);
+  if (bytes > 0) {
+    sendBuffer.consume(bytes);
+    snd.dataSeq = advance(snd.dataSeq, bytes);
+    sendBuffer.releaseIfEmpty();
+    // Linux's rule: writable again when a third of the buffer is free.
+    if (tcb.sendBlocked && sendRoom(tcb) * 3 >= tcb.sendLimit) {
+      tcb.sendBlocked = false;
+      tcb.events |= EVENT_WRITABLE;
+    }
+  }
+}
+
+/** Karn's algorithm (RFC 6298 3): no sample from what was retransmitted, unless timestamps tell (RFC 7323 4). */
+function takeRtt(tcb: Tcb, seg: TcpHeader, now: number): void {
+  const { rtt, snd } = tcb;
+  let sample = -1;
+  let congestionRtt = -1;
+  if (facts.firstAckedUs >= 0 && (facts.flags & Fact.RETRANS_ACKED) === 0) {
+    sample = now - facts.firstAckedUs;
+    congestionRtt = now - facts.lastAckedUs;
+  }
+  if (facts.firstSackedUs >= 0) {
+    congestionRtt = now - facts.lastSackedUs;
+    if (sample < 0) sample = now - facts.firstSackedUs;
+  }
+  if (sample < 0 && tcb.options.timestamps && seg.timestamps && seg.timestampEcho !== 0) {
+    const ackedSomething = Fact.DATA_ACKED | Fact.SYN_ACKED;
+    if ((facts.flags & ackedSomething) !== 0) {
+      const elapsed = (timestampOf(tcb, now) - seg.timestampEcho) | 0;
+      if (elapsed >= 0) sample = congestionRtt = Math.max(elapsed * 1000, 1);
+    }
+  }
+  if (sample < 0) return;
+  rtt.updateMin(congestionRtt >= 0 ? congestionRtt : sample, now);
+  rtt.sample(sample, snd.una, snd.nxt);
+  tcb.congestion.onRtt(tcb, congestionRtt >= 0 ? congestionRtt : sample, now);
+}
+
+/** The ACK of our FIN (RFC 9293 3.10.7.4, fifth, FIN-WAIT-1 and later). */
+export function isFinAcked(tcb: Tcb): boolean {
+  return tcb.finSent && geq(tcb.snd.una, tcb.snd.nxt) && tcb.sendBuffer.length === 0;
+}

@@ -1,0 +1,158 @@
+import { gt } from "../seq.ts";
+import {
+  additiveIncrease,
+  type CongestionControl,
+  type CongestionView,
+  slowStart,
+  SSTHRESH_INFINITE,
+} from "./congestion_control.ts";
+
+/** RFC 9438 4.6: the multiplicative decrease factor. */
+const BETA = 0.7;
+/** RFC 9438 5.1: the scale of the cubic, segments per second cubed. */
+const C = 0.4;
+/** RFC 9438 4.3: how much Reno's window would grow in a round trip with our beta. */
+const RENO_ALPHA = (3 * (1 - BETA)) / (1 + BETA);
+
+/** RFC 9406 4.2: HyStart++ constants. */
+const MIN_RTT_THRESHOLD_US = 4_000;
+const MAX_RTT_THRESHOLD_US = 16_000;
+const RTT_SAMPLES = 8;
+const CSS_GROWTH_DIVISOR = 4;
+const CSS_ROUNDS = 5;
+/** Below this window HyStart++ has too few samples to judge. */
+const LOW_WINDOW = 16;
+
+/** CUBIC (RFC 9438) with HyStart++ (RFC 9406). */
+export class Cubic implements CongestionControl {
+  readonly name = "cubic";
+  private priorCwnd = 0;
+  /** Window before the last reduction, segments. */
+  private wMax = 0;
+  private lastWMax = 0;
+  /** Start of the current congestion avoidance stage; 0: none yet. */
+  private epochStartUs = 0;
+  private k = 0;
+  private wEst = 0;
+  private lastAckUs = 0;
+
+  private roundEnd = 0;
+  private roundStarted = false;
+  private samples = 0;
+  private currentMinUs = Infinity;
+  private lastMinUs = Infinity;
+  private cssBaselineUs = Infinity;
+  private cssRounds = 0;
+  private cssAcked = 0;
+
+  ssthresh(view: CongestionView): number {
+    this.priorCwnd = view.cwnd;
+    this.epochStartUs = 0;
+    // RFC 9438 4.7, fast convergence: a flow that loses below its last maximum makes room for others.
+    this.wMax = view.cwnd < this.lastWMax ? view.cwnd * ((1 + BETA) / 2) : view.cwnd;
+    this.lastWMax = view.cwnd;
+    return Math.max(Math.floor(view.cwnd * BETA), 2);
+  }
+
+  onAck(view: CongestionView, acked: number, now: number): void {
+    this.lastAckUs = now;
+    if (!view.isCwndLimited) return;
+    let left = acked;
+    if (view.cwnd < view.ssthresh) {
+      left = this.slowStart(view, acked);
+      if (left === 0) return;
+    }
+    additiveIncrease(view, this.ackedPerSegment(view, left, now), left);
+  }
+
+  /** RFC 9406 4.2: in Conservative Slow Start the window grows at a quarter of the pace. */
+  private slowStart(view: CongestionView, acked: number): number {
+    if (this.cssBaselineUs === Infinity) return slowStart(view, acked);
+    this.cssAcked += acked;
+    const grown = Math.floor(this.cssAcked / CSS_GROWTH_DIVISOR);
+    this.cssAcked -= grown * CSS_GROWTH_DIVISOR;
+    slowStart(view, grown);
+    return 0;
+  }
+
+  /** How many acknowledged segments make the window grow by one (RFC 9438 4.2-4.5). */
+  private ackedPerSegment(view: CongestionView, acked: number, now: number): number {
+    const cwnd = view.cwnd;
+    if (this.epochStartUs === 0) this.startEpoch(cwnd, now);
+    const rttUs = view.minRttUs === Infinity ? view.srttUs : view.minRttUs;
+    const t = (now - this.epochStartUs + rttUs) / 1e6;
+    let target = this.wMax + C * (t - this.k) ** 3;
+    // RFC 9438 4.2: at most half as much again in one round trip
+    target = Math.min(Math.max(target, cwnd), 1.5 * cwnd);
+    let per = target > cwnd ? cwnd / (target - cwnd) : 100 * cwnd;
+    // RFC 9438 4.3: never slower than Reno would be
+    this.wEst += (this.wEst < this.priorCwnd ? RENO_ALPHA : 1) * (acked / cwnd);
+    if (this.wEst > cwnd) per = Math.min(per, cwnd / (this.wEst - cwnd));
+    // No faster than one segment for every two acknowledged (RFC 9438 4.4, as Linux bounds it)
+    return Math.max(per, 2);
+  }
+
+  private startEpoch(cwnd: number, now: number): void {
+    this.epochStartUs = now;
+    this.wEst = cwnd;
+    if (this.wMax <= cwnd) {
+      this.wMax = cwnd;
+      this.k = 0;
+    } else {
+      this.k = Math.cbrt((this.wMax - cwnd) / C);
+    }
+  }
+
+  onRtt(view: CongestionView, rttUs: number): void {
+    if (view.cwnd >= view.ssthresh || view.ssthresh !== SSTHRESH_INFINITE || view.cwnd < LOW_WINDOW) return;
+    this.hyStart(view, rttUs);
+  }
+
+  /** RFC 9406 4.2 */
+  private hyStart(view: CongestionView, rttUs: number): void {
+    if (!this.roundStarted || gt(view.una, this.roundEnd)) this.startRound(view);
+    this.currentMinUs = Math.min(this.currentMinUs, rttUs);
+    this.samples++;
+    if (this.samples < RTT_SAMPLES || this.lastMinUs === Infinity) return;
+    if (this.cssBaselineUs === Infinity) {
+      const threshold = Math.max(MIN_RTT_THRESHOLD_US, Math.min(this.lastMinUs / 8, MAX_RTT_THRESHOLD_US));
+      if (this.currentMinUs >= this.lastMinUs + threshold) {
+        this.cssBaselineUs = this.currentMinUs;
+        this.cssRounds = 0;
+      }
+    } else if (this.currentMinUs < this.cssBaselineUs) {
+      // The delay went away again: the exit was spurious.
+      this.cssBaselineUs = Infinity;
+    }
+  }
+
+  private startRound(view: CongestionView): void {
+    this.roundStarted = true;
+    this.roundEnd = view.nxt;
+    this.lastMinUs = this.currentMinUs;
+    this.currentMinUs = Infinity;
+    this.samples = 0;
+    if (this.cssBaselineUs !== Infinity && ++this.cssRounds >= CSS_ROUNDS) {
+      view.ssthresh = view.cwnd;
+      this.cssBaselineUs = Infinity;
+    }
+  }
+
+  onTimeout(): void {
+    this.epochStartUs = 0;
+    this.roundStarted = false;
+    this.cssBaselineUs = this.currentMinUs = this.lastMinUs = Infinity;
+  }
+
+  undo(view: CongestionView): number {
+    this.lastWMax = this.wMax = Math.max(this.wMax, this.priorCwnd);
+    return Math.max(view.cwnd, this.priorCwnd);
+  }
+
+  onRestart(_view: CongestionView, _idleUs: number, now: number): void {
+    // RFC 9438 5.8: idle time is no time of growth: the epoch moves on by it.
+    if (this.epochStartUs !== 0 && this.lastAckUs !== 0) {
+      this.epochStartUs = Math.min(now, this.epochStartUs + (now - this.lastAckUs));
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { retransmitNow } from "./path_mtu.ts";
+import { geq, lt } from "./seq.ts";
+import { State } from "./state.ts";
+import { type Tcb, updateDeadline } from "./tcb.ts";
+import { toClosed } from "./transitions.ts";
+import { updateSendMss } from "./window.ts";
+
+/** Smallest path MTU that is believed (RFC 1191 3 names 68; Linux takes nothing below 552). */
+const MIN_PATH_MTU = 552;
+
+/**
+ * An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5461). `hard`: port or protocol
+ * unreachable and the like. `seq`: the quoted sequence number, which must be one in flight (RFC 5927 4.1).
+ *
+ * Before the connection is established an error ends the attempt (that is what programs expect, RFC 5461 4.1); later
+ * it is only remembered, and given as the reason if the connection times out.
+ */
+export function icmpError(tcb: Tcb, errno: number, _hard: boolean, seq: number, _now: number): void {
+  if (tcb.state === State.CLOSED) {
+    // The reset of an aborted connection cannot be delivered: forget it.
+    if (tcb.intents.reset) {
+      tcb.intents.reset = false;
+      toClosed(tcb, tcb.error);
+    }
+    return;
+  }
+  if (!isInFlight(tcb, seq)) return;
+  if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) toClosed(tcb, errno);
+  else tcb.softError = errno;
+  updateDeadline(tcb);
+}
+
+/** The next hop does not answer ARP: as an ICMP host unreachable from ourselves. */
+export function hostUnreachable(tcb: Tcb, errno: number, now: number): void {
+  icmpError(tcb, errno, false, tcb.snd.una, now);
+}
+
+function isInFlight(tcb: Tcb, seq: number): boolean {
+  return geq(seq, tcb.snd.una) && (lt(seq, tcb.snd.nxt) || seq === tcb.snd.una);
+}
+
+/** RFC 1191 6.4: "fragmentation needed": smaller segments from now on, and what was too large goes again at once. */
+export function pathMtuChanged(tcb: Tcb, mtu: number, seq: number, now: number): void {
+  if (tcb.state === State.CLOSED || !isInFlight(tcb, seq)) return;
+  const { snd } = tcb;
+  const pathMtu = Math.max(mtu, MIN_PATH_MTU);
+  const before = snd.mss;
+  if (snd.pathMtu !== 0 && pathMtu >= snd.pathMtu) return;
+  snd.pathMtu = pathMtu;
+  updateSendMss(tcb);
+  if (snd.mss < before) retransmitNow(tcb, now);
+  updateDeadline(tcb);
+}

@@ -1,0 +1,132 @@
+import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
+import { distance } from "./seq.ts";
+import { State, stateName } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+
+/** What `struct tcp_info` of Linux has, under its names; times in microseconds unless the name says otherwise. */
+export interface TcpInfo {
+  /** Linux's number of the state (TCP_ESTABLISHED is 1). */
+  tcpi_state: number;
+  /** The state by its RFC 9293 name. */
+  stateName: string;
+  tcpi_ca_state: number;
+  tcpi_retransmits: number;
+  tcpi_probes: number;
+  tcpi_backoff: number;
+  tcpi_options: number;
+  tcpi_snd_wscale: number;
+  tcpi_rcv_wscale: number;
+  tcpi_rto: number;
+  tcpi_ato: number;
+  tcpi_snd_mss: number;
+  tcpi_rcv_mss: number;
+  tcpi_unacked: number;
+  tcpi_sacked: number;
+  tcpi_lost: number;
+  tcpi_retrans: number;
+  /** Milliseconds since. */
+  tcpi_last_data_sent: number;
+  tcpi_last_data_recv: number;
+  tcpi_last_ack_recv: number;
+  tcpi_pmtu: number;
+  tcpi_rcv_ssthresh: number;
+  tcpi_rtt: number;
+  tcpi_rttvar: number;
+  tcpi_snd_ssthresh: number;
+  tcpi_snd_cwnd: number;
+  tcpi_advmss: number;
+  tcpi_reordering: number;
+  tcpi_rcv_rtt: number;
+  tcpi_rcv_space: number;
+  tcpi_total_retrans: number;
+  tcpi_bytes_acked: number;
+  tcpi_bytes_received: number;
+  tcpi_segs_out: number;
+  tcpi_segs_in: number;
+  tcpi_notsent_bytes: number;
+  tcpi_min_rtt: number;
+  tcpi_data_segs_in: number;
+  tcpi_data_segs_out: number;
+  tcpi_delivered: number;
+  tcpi_bytes_sent: number;
+  tcpi_bytes_retrans: number;
+  tcpi_dsack_dups: number;
+  tcpi_reord_seen: number;
+  tcpi_rcv_ooopack: number;
+  tcpi_snd_wnd: number;
+  tcpi_rcv_wnd: number;
+  /** Bytes the application has not read, and bytes not yet acknowledged or sent. */
+  receiveQueue: number;
+  sendQueue: number;
+  congestion: string;
+}
+
+/** Linux's numbers of the states (include/net/tcp_states.h), by ours. */
+const LINUX_STATE = [7, 10, 2, 3, 1, 4, 5, 8, 11, 9, 6];
+const TIMESTAMPS = 1;
+const SACK = 2;
+const WSCALE = 4;
+const ECN = 8;
+const ECN_SEEN = 16;
+/** What Linux shows for a threshold that no loss has set yet. */
+const NO_THRESHOLD = 2147483647;
+
+const sinceMs = (now: number, at: number) => Math.max(0, Math.floor((now - at) / 1000));
+
+/** The connection's state in figures (TCP_INFO). */
+export function info(tcb: Tcb, now: number): TcpInfo {
+  const { snd, rcv, rtt, queue, recovery, totals, options, ack } = tcb;
+  return {
+    tcpi_state: LINUX_STATE[tcb.state],
+    stateName: stateName(tcb.state),
+    tcpi_ca_state: recovery.caState,
+    tcpi_retransmits: recovery.retransmits,
+    tcpi_probes: recovery.probesOut,
+    tcpi_backoff: rtt.backoff,
+    tcpi_options: (options.timestamps ? TIMESTAMPS : 0) | (options.sack ? SACK : 0) |
+      (options.windowScaling ? WSCALE : 0) | (options.ecn ? ECN : 0) | (tcb.ecnSeen ? ECN_SEEN : 0),
+    tcpi_snd_wscale: snd.scale,
+    tcpi_rcv_wscale: rcv.scale,
+    tcpi_rto: Math.round(rtt.backedOffUs),
+    tcpi_ato: Math.round(ack.atoUs),
+    tcpi_snd_mss: snd.mss,
+    tcpi_rcv_mss: rcv.mss,
+    tcpi_unacked: queue.packetsOut,
+    tcpi_sacked: queue.sackedOut,
+    tcpi_lost: queue.lostOut,
+    tcpi_retrans: queue.retransOut,
+    tcpi_last_data_sent: sinceMs(now, totals.lastDataSentUs),
+    tcpi_last_data_recv: sinceMs(now, ack.lastReceivedUs),
+    tcpi_last_ack_recv: sinceMs(now, totals.lastAckReceivedUs),
+    tcpi_pmtu: snd.pathMtu > 0 ? snd.pathMtu : tcb.settings.mss + 40,
+    tcpi_rcv_ssthresh: rcv.ssthresh,
+    tcpi_rtt: Math.round(rtt.srttUs),
+    tcpi_rttvar: Math.round(rtt.rttVarUs / 4),
+    tcpi_snd_ssthresh: tcb.ssthresh >= SSTHRESH_INFINITE ? NO_THRESHOLD : tcb.ssthresh,
+    tcpi_snd_cwnd: tcb.cwnd,
+    tcpi_advmss: tcb.settings.mss,
+    tcpi_reordering: recovery.reordering,
+    tcpi_rcv_rtt: Math.round(rcv.rttUs),
+    tcpi_rcv_space: rcv.space,
+    tcpi_total_retrans: totals.retransmitted,
+    tcpi_bytes_acked: totals.bytesAcked,
+    tcpi_bytes_received: totals.bytesReceived,
+    tcpi_segs_out: totals.segmentsOut,
+    tcpi_segs_in: totals.segmentsIn,
+    tcpi_notsent_bytes: tcb.state >= State.ESTABLISHED ? Math.max(0, distance(tcb.dataEnd, snd.nxt)) : 0,
+    tcpi_min_rtt: rtt.minRttUs === Infinity ? 0xffffffff : Math.round(rtt.minRttUs),
+    tcpi_data_segs_in: totals.dataSegmentsIn,
+    tcpi_data_segs_out: totals.dataSegmentsOut,
+    tcpi_delivered: recovery.delivered,
+    tcpi_bytes_sent: totals.bytesSent,
+    tcpi_bytes_retrans: totals.bytesRetransmitted,
+    tcpi_dsack_dups: totals.dsackDups,
+    tcpi_reord_seen: recovery.reorderingSeen,
+    tcpi_rcv_ooopack: totals.outOfOrder,
+    tcpi_snd_wnd: snd.wnd,
+    tcpi_rcv_wnd: rcv.wnd,
+    receiveQueue: tcb.receiveBuffer.length,
+    sendQueue: tcb.sendBuffer.length,
+    congestion: tcb.congestion.name,
+  };
+}

@@ -1,0 +1,198 @@
+import { ECONNREFUSED, ECONNRESET, EPIPE } from "../errno.ts";
+import { ACK, FIN, RST, SYN, type TcpHeader, URG } from "../wire/tcp.ts";
+import { acknowledge, isFinAcked } from "./acknowledge.ts";
+import { checkAck, enterQuickAck } from "./ack_policy.ts";
+import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
+import { answerUnacceptable, challengeAck } from "./invalid.ts";
+import { noteDsack, receiveFin, receiveText } from "./receive.ts";
+import { advance, geq, gt, lt } from "./seq.ts";
+import { canReceive, isSynchronized, State } from "./state.ts";
+import { type Tcb, updateDeadline } from "./tcb.ts";
+import { failsPaws, isNewIncarnation, updateRecent } from "./timestamps.ts";
+import { resetConnection, toClosed, toFinWait2, toTimeWait } from "./transitions.ts";
+import { receiveWindow } from "./window.ts";
+
+/**
+ * RFC 9293 3.10.7, SEGMENT ARRIVES, for a connection that exists: the steps in the RFC's order. It sends nothing; what
+ * is to be sent is left in the block for `nextSegment`. (No connection, and LISTEN, are the stack's to handle.)
+ */
+export function segmentArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
+  tcb.totals.segmentsIn++;
+  if (seg.payloadLength > 0) tcb.totals.dataSegmentsIn++;
+  if (tcb.state === State.SYN_SENT) synSentArrives(tcb, seg, now);
+  else if (tcb.state === State.TIME_WAIT) timeWaitArrives(tcb, seg, now);
+  else if (tcb.state !== State.CLOSED) otherStateArrives(tcb, seg, now);
+  updateDeadline(tcb);
+}
+
+/** RFC 9293 3.10.7.4, all states but SYN-SENT. */
+function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
+  // first, check the sequence number
+  if (!checkSequence(tcb, seg, now)) return;
+  // second, check the RST bit
+  if ((seg.flags & RST) !== 0) {
+    resetArrives(tcb, seg, now);
+    return;
+  }
+  // third, check security: there is none
+  // fourth, check the SYN bit. RFC 5961 4.2: a challenge ACK, never a reset.
+  if ((seg.flags & SYN) !== 0 && !isSimultaneousSynAck(tcb, seg)) {
+    challengeAck(tcb, now);
+    return;
+  }
+  // fifth, check the ACK field
+  if (!checkAckField(tcb, seg, now)) return;
+  // sixth, check the URG bit
+  if ((seg.flags & URG) !== 0) urgentArrives(tcb, seg);
+  // seventh, process the segment text
+  if (seg.payloadLength > 0 && !textArrives(tcb, seg, now)) return;
+  // eighth, check the FIN bit
+  if ((seg.flags & FIN) !== 0 || tcb.rcv.finSeen) receiveFin(tcb, seg, now);
+  checkAck(tcb, now);
+}
+
+/** Sequence numbers that the segment takes up. */
+export function segmentLength(seg: TcpHeader): number {
+  return seg.payloadLength + ((seg.flags & SYN) !== 0 ? 1 : 0) + ((seg.flags & FIN) !== 0 ? 1 : 0);
+}
+
+/** RFC 9293 3.10.7.4, first; with PAWS before it (RFC 7323 5.3 R1). */
+function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
+  const { rcv } = tcb;
+  const length = segmentLength(seg);
+  if (failsPaws(tcb, seg, now)) {
+    answerUnacceptable(tcb, seg.payloadLength, now);
+    return false;
+  }
+  const end = advance(seg.seq, length);
+  const acceptable = geq(end, rcv.wup) && !gt(seg.seq, advance(rcv.nxt, receiveWindow(tcb)));
+  if (acceptable) {
+    updateRecent(tcb, seg, now);
+    return true;
+  }
+  if ((seg.flags & RST) !== 0) {
+    // RFC 9293 3.10.7.4: drop; but a peer that closed may reset one below its FIN's successor.
+    if (isResetAfterFin(tcb, seg)) resetByPeer(tcb);
+    return false;
+  }
+  if (tcb.state === State.SYN_RECEIVED && isRepeatedSyn(tcb, seg)) repeatSynAck(tcb);
+  else if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
+  else {
+    noteDsack(tcb, seg.seq, end);
+    if (length > 0 && lt(seg.seq, rcv.nxt)) enterQuickAck(tcb);
+    answerUnacceptable(tcb, length, now);
+  }
+  return false;
+}
+
+/** Our SYN-ACK was lost or slow, the peer repeats its SYN. */
+function isRepeatedSyn(tcb: Tcb, seg: TcpHeader): boolean {
+  return (seg.flags & (SYN | ACK)) === SYN && seg.seq === tcb.rcv.irs;
+}
+
+/** Both sides opened at once and this is the peer's SYN-ACK (RFC 9293 3.5, figure 8, lines 4-6). */
+function isSimultaneousSynAck(tcb: Tcb, seg: TcpHeader): boolean {
+  return tcb.state === State.SYN_RECEIVED && !tcb.passive && (seg.flags & ACK) !== 0 &&
+    seg.seq === tcb.rcv.irs &&
+    seg.payloadLength === 0 && seg.ack === tcb.snd.nxt;
+}
+
+/** After its FIN a peer's reset may bear the sequence number of the FIN. */
+function isResetAfterFin(tcb: Tcb, seg: TcpHeader): boolean {
+  return tcb.finReceived && seg.seq === advance(tcb.rcv.nxt, -1);
+}
+
+/** RFC 5961 3.2: only a reset with exactly the expected sequence number counts. */
+function resetArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
+  const { rcv, outOfOrder } = tcb;
+  let exact = seg.seq === rcv.nxt || isResetAfterFin(tcb, seg);
+  if (!exact && tcb.options.sack) {
+    // The peer may have sent data that we lack: then its reset stands behind what we SACKed.
+    for (let i = 0; i < outOfOrder.count && !exact; i++) exact = seg.seq === outOfOrder.right(i);
+  }
+  if (exact) resetByPeer(tcb);
+  else challengeAck(tcb, now);
+}
+
+/** RFC 9293 3.10.7.4, second, by state; errno as Linux gives it. */
+function resetByPeer(tcb: Tcb): void {
+  if (tcb.state === State.SYN_RECEIVED) toClosed(tcb, tcb.passive ? ECONNRESET : ECONNREFUSED);
+  else if (tcb.state === State.CLOSE_WAIT) toClosed(tcb, EPIPE);
+  else toClosed(tcb, ECONNRESET);
+}
+
+/** RFC 9293 3.10.7.4, fifth. False: drop the segment. */
+function checkAckField(tcb: Tcb, seg: TcpHeader, now: number): boolean {
+  if ((seg.flags & ACK) === 0) return false;
+  if (tcb.state === State.SYN_RECEIVED) {
+    if (!synReceivedAck(tcb, seg, now)) return false;
+    if (tcb.finQueued) tcb.state = State.FIN_WAIT_1;
+    return true;
+  }
+  if (!acknowledge(tcb, seg, now)) return false;
+  if (tcb.state === State.FIN_WAIT_1) {
+    if (isFinAcked(tcb)) toFinWait2(tcb, now);
+  } else if (tcb.state === State.CLOSING) {
+    if (isFinAcked(tcb)) {
+      toTimeWait(tcb, now);
+      return false;
+    }
+  } else if (tcb.state === State.LAST_ACK) {
+    if (isFinAcked(tcb)) {
+      toClosed(tcb, 0);
+      return false;
+    }
+  }
+  return true;
+}
+
+/** RFC 6093: the urgent pointer is noted; the data stays in line, in its place. */
+function urgentArrives(tcb: Tcb, seg: TcpHeader): void {
+  if (!isSynchronized(tcb.state) || seg.urgentPointer === 0) return;
+  const up = advance(seg.seq, seg.urgentPointer);
+  if (!tcb.rcv.urgent || gt(up, tcb.rcv.up)) {
+    tcb.rcv.urgent = true;
+    tcb.rcv.up = up;
+  }
+}
+
+/** Seventh. False: the connection was reset, because text came that nobody will ever read (RFC 9293 3.10.7.4). */
+function textArrives(tcb: Tcb, seg: TcpHeader, now: number): boolean {
+  const end = advance(seg.seq, seg.payloadLength);
+  if (tcb.orphan && gt(end, tcb.rcv.nxt) && tcb.state !== State.SYN_RECEIVED) {
+    resetConnection(tcb, 0);
+    return false;
+  }
+  if (canReceive(tcb.state)) receiveText(tcb, seg, now);
+  // After the peer's FIN there can be no text: it is a repetition (or nonsense) and gets an ACK.
+  else if (tcb.finReceived) repeatedAfterFin(tcb, seg, end);
+  return true;
+}
+
+function repeatedAfterFin(tcb: Tcb, seg: TcpHeader, end: number): void {
+  noteDsack(tcb, seg.seq, end);
+  enterQuickAck(tcb);
+  tcb.ack.scheduled = true;
+}
+
+/** RFC 9293 3.10.7.4 in TIME-WAIT; RFC 1337: a reset does not end it; RFC 6191: a SYN may. */
+function timeWaitArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
+  const { rcv } = tcb;
+  const paws = failsPaws(tcb, seg, now);
+  if ((seg.flags & RST) !== 0) {
+    // As Linux does unless tcp_rfc1337 is set: an exact reset ends it.
+    if (seg.seq === rcv.nxt && !paws) toClosed(tcb, 0);
+    return;
+  }
+  if ((seg.flags & (SYN | ACK)) === SYN && !paws && isNewIncarnation(tcb, seg)) {
+    tcb.reopen = true;
+    toClosed(tcb, 0);
+    return;
+  }
+  if (!paws && (seg.flags & SYN) === 0 && seg.seq === rcv.nxt && segmentLength(seg) === 0) return;
+  if ((seg.flags & FIN) !== 0 && !paws && advance(seg.seq, segmentLength(seg)) === rcv.nxt) {
+    // The peer did not get our last ACK: start the wait again.
+    tcb.timers.lifeAtUs = now + tcb.settings.timeWaitUs;
+  }
+  if ((seg.flags & ACK) !== 0 || (seg.flags & SYN) !== 0) answerUnacceptable(tcb, segmentLength(seg), now);
+}

@@ -1,0 +1,94 @@
+/** What the whole stack agrees on for its TCP connections; Linux's defaults. Sizes in bytes, times in microseconds. */
+export interface TcpSettings {
+  /** The largest segment we announce: the MTU less 40 (RFC 9293 3.7.1). */
+  mss: number;
+  /** Selective acknowledgments (RFC 2018); `net.ipv4.tcp_sack`. */
+  sack: boolean;
+  /** D-SACK (RFC 2883); `net.ipv4.tcp_dsack`. */
+  dsack: boolean;
+  /** Timestamps and PAWS (RFC 7323); `net.ipv4.tcp_timestamps`. */
+  timestamps: boolean;
+  /** Window scaling (RFC 7323); `net.ipv4.tcp_window_scaling`. */
+  windowScaling: boolean;
+  /** ECN (RFC 3168): 0 never, 1 ask for it and accept it, 2 accept it when asked; `net.ipv4.tcp_ecn`. */
+  ecn: number;
+  /** "cubic" (RFC 9438) or "reno" (RFC 5681). */
+  congestion: string;
+  /** Initial congestion window, segments (RFC 6928). */
+  initialWindow: number;
+  /** Segments of reordering that are not taken for loss; `net.ipv4.tcp_reordering`. */
+  reordering: number;
+  /** RACK loss detection (RFC 8985); `net.ipv4.tcp_recovery`. */
+  rack: boolean;
+  /** Tail loss probes (RFC 8985 7); `net.ipv4.tcp_early_retrans`. */
+  tailLossProbe: boolean;
+  /** F-RTO (RFC 5682); `net.ipv4.tcp_frto`. */
+  frto: boolean;
+  /** Receive buffer to begin with and its largest size when it tunes itself. */
+  receiveBuffer: number;
+  receiveBufferMax: number;
+  /** Send buffer to begin with and its largest size when it tunes itself. */
+  sendBuffer: number;
+  sendBufferMax: number;
+  rtoInitialUs: number;
+  rtoMinUs: number;
+  rtoMaxUs: number;
+  delayedAckMinUs: number;
+  delayedAckMaxUs: number;
+  synRetries: number;
+  synAckRetries: number;
+  /** Retransmissions of one segment before the connection is given up; `net.ipv4.tcp_retries2`. */
+  retries: number;
+  /** The same for a connection nobody holds any more; `net.ipv4.tcp_orphan_retries`. */
+  orphanRetries: number;
+  keepaliveTimeUs: number;
+  keepaliveIntervalUs: number;
+  keepaliveProbes: number;
+  finTimeoutUs: number;
+  timeWaitUs: number;
+  /** Back to the initial window after an idle RTO (RFC 5681 4.1). */
+  slowStartAfterIdle: boolean;
+  /** Least time between two ACKs for out-of-window segments (RFC 5961 7). */
+  invalidRateLimitUs: number;
+  /** Segments of one transmission when the device cuts them; 1: no segmentation offload. */
+  gsoMaxSegments: number;
+  /** Answer a full accept queue with a reset instead of silence; `net.ipv4.tcp_abort_on_overflow`. */
+  abortOnOverflow: boolean;
+}
+
+export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
+  mss: 1460,
+  sack: true,
+  dsack: true,
+  timestamps: true,
+  windowScaling: true,
+  ecn: 2,
+  congestion: "cubic",
+  initialWindow: 10,
+  reordering: 3,
+  rack: true,
+  tailLossProbe: true,
+  frto: true,
+  receiveBuffer: 65536,
+  receiveBufferMax: 6 << 20,
+  sendBuffer: 256 << 10,
+  sendBufferMax: 4 << 20,
+  rtoInitialUs: 1_000_000,
+  rtoMinUs: 200_000,
+  rtoMaxUs: 120_000_000,
+  delayedAckMinUs: 40_000,
+  delayedAckMaxUs: 200_000,
+  synRetries: 6,
+  synAckRetries: 5,
+  retries: 15,
+  orphanRetries: 8,
+  keepaliveTimeUs: 7200_000_000,
+  keepaliveIntervalUs: 75_000_000,
+  keepaliveProbes: 9,
+  finTimeoutUs: 60_000_000,
+  timeWaitUs: 60_000_000,
+  slowStartAfterIdle: true,
+  invalidRateLimitUs: 500_000,
+  gsoMaxSegments: 1,
+  abortOnOverflow: false,
+};

@@ -1,0 +1,205 @@
+import { ETIMEDOUT } from "../errno.ts";
+import { delayedAckExpired } from "./ack_policy.ts";
+import { rackDetectLoss, TIMEOUT_MIN_US } from "./rack.ts";
+import { enterLoss, enterRecovery, reduceWindow } from "./recovery.ts";
+import { lt } from "./seq.ts";
+import { CaState, State } from "./state.ts";
+import { type Tcb, TransmitTimer, updateDeadline } from "./tcb.ts";
+import { resetConnection, toClosed } from "./transitions.ts";
+
+export function armTransmitTimer(tcb: Tcb, kind: number, atUs: number): void {
+  tcb.timers.kind = kind;
+  tcb.timers.transmitAtUs = atUs;
+}
+
+function disarmTransmitTimer(tcb: Tcb): void {
+  armTransmitTimer(tcb, TransmitTimer.NONE, Infinity);
+}
+
+/** RFC 6298 5.1-5.3: the retransmission timer runs while something is outstanding, from the last progress on. */
+export function rearmRetransmit(tcb: Tcb, now: number): void {
+  const { queue, rtt, timers } = tcb;
+  if (queue.packetsOut === 0) {
+    disarmTransmitTimer(tcb);
+    return;
+  }
+  let delay = rtt.backedOffUs;
+  if (timers.kind === TransmitTimer.REORDERING || timers.kind === TransmitTimer.LOSS_PROBE) {
+    // These came instead of the RTO: it still counts from when the head was sent.
+    delay = Math.max(queue.head!.sentAtUs + delay - now, 1);
+  }
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + delay);
+}
+
+/** After an ACK of new data: a tail loss probe if one is due before the RTO, else the RTO. */
+export function setTransmitTimer(tcb: Tcb, now: number): void {
+  if (!scheduleLossProbe(tcb, true, now)) rearmRetransmit(tcb, now);
+}
+
+/** RFC 8985 7.2: the probe timeout. */
+export function scheduleLossProbe(tcb: Tcb, rtoAdvances: boolean, now: number): boolean {
+  const { queue, rtt, recovery, settings, timers } = tcb;
+  if (!settings.tailLossProbe || !tcb.options.sack || queue.packetsOut === 0) return false;
+  if (recovery.caState !== CaState.OPEN && recovery.caState !== CaState.CWR) return false;
+  let delay = settings.rtoInitialUs;
+  if (rtt.srttUs > 0) {
+    // With one segment in flight the receiver may delay its ACK.
+    delay = 2 * rtt.srttUs + (queue.packetsOut === 1 ? settings.rtoMinUs : TIMEOUT_MIN_US);
+  }
+  const rto = rtoAdvances || timers.kind !== TransmitTimer.RETRANSMIT
+    ? rtt.backedOffUs
+    : Math.max(queue.head!.sentAtUs + rtt.backedOffUs - now, 0);
+  if (rto > 0) delay = Math.min(delay, rto);
+  armTransmitTimer(tcb, TransmitTimer.LOSS_PROBE, now + delay);
+  return true;
+}
+
+/** There is data, nothing in flight, and no window for it: probe it (RFC 9293 3.8.6.1), sooner or later. */
+export function rearmWindowProbe(tcb: Tcb, now: number): void {
+  const { queue, timers, rtt, snd } = tcb;
+  if (queue.packetsOut > 0) return;
+  const hasData = lt(snd.nxt, tcb.dataEnd) || (tcb.finQueued && !tcb.finSent);
+  if (!hasData) {
+    if (timers.kind === TransmitTimer.WINDOW_PROBE) disarmTransmitTimer(tcb);
+    return;
+  }
+  if (snd.wnd > 0 && timers.kind === TransmitTimer.WINDOW_PROBE) {
+    rtt.backoff = 0;
+    disarmTransmitTimer(tcb);
+  } else if (snd.wnd === 0) {
+    armWindowProbe(tcb, now);
+  }
+}
+
+export function armWindowProbe(tcb: Tcb, now: number): void {
+  const { rtt, settings } = tcb;
+  const delay = Math.min(Math.max(rtt.rtoUs, settings.rtoMinUs) * 2 ** rtt.backoff, settings.rtoMaxUs);
+  armTransmitTimer(tcb, TransmitTimer.WINDOW_PROBE, now + delay);
+}
+
+export function startKeepalive(tcb: Tcb, now: number): void {
+  tcb.timers.keepaliveAtUs = tcb.user.keepalive ? now + tcb.user.keepaliveTimeUs : Infinity;
+}
+
+/** Fires every timer of the connection that is due. */
+export function advanceTimers(tcb: Tcb, now: number): void {
+  const { timers, ack } = tcb;
+  if (timers.lifeAtUs <= now) lifeExpired(tcb);
+  if (tcb.state !== State.CLOSED && ack.delayedAtUs <= now) delayedAckExpired(tcb);
+  if (tcb.state !== State.CLOSED && timers.transmitAtUs <= now) transmitTimerExpired(tcb, now);
+  if (tcb.state !== State.CLOSED && timers.keepaliveAtUs <= now) keepaliveExpired(tcb, now);
+  updateDeadline(tcb);
+}
+
+/** TIME-WAIT is over, or an orphan's peer never sent its FIN. */
+function lifeExpired(tcb: Tcb): void {
+  toClosed(tcb, 0);
+}
+
+function transmitTimerExpired(tcb: Tcb, now: number): void {
+  const kind = tcb.timers.kind;
+  tcb.timers.transmitAtUs = Infinity;
+  if (kind === TransmitTimer.RETRANSMIT) retransmitExpired(tcb, now);
+  else if (kind === TransmitTimer.LOSS_PROBE) tcb.intents.lossProbe = true;
+  else if (kind === TransmitTimer.REORDERING) reorderingExpired(tcb, now);
+  else if (kind === TransmitTimer.WINDOW_PROBE) windowProbeExpired(tcb, now);
+}
+
+/** RFC 6298 5.4-5.7 */
+function retransmitExpired(tcb: Tcb, now: number): void {
+  const { recovery, rtt, queue } = tcb;
+  if (queue.packetsOut === 0) {
+    disarmTransmitTimer(tcb);
+    return;
+  }
+  if (givesUp(tcb, now)) {
+    timeOut(tcb);
+    return;
+  }
+  if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) {
+    tcb.intents.syn = true;
+  } else {
+    enterLoss(tcb, now);
+  }
+  recovery.retransmits++;
+  rtt.backoff++;
+  // RFC 6298 5.5: doubled for the retransmission that is due now.
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + rtt.backedOffUs);
+}
+
+/** RFC 9293 3.8.3: R2 is reached, or the user timeout (RFC 5482). */
+function givesUp(tcb: Tcb, now: number): boolean {
+  const { recovery, user, settings, queue } = tcb;
+  if (tcb.state === State.SYN_SENT) return recovery.retransmits >= user.synRetries;
+  if (tcb.state === State.SYN_RECEIVED) return recovery.retransmits >= settings.synAckRetries;
+  if (user.userTimeoutUs > 0) {
+    const since = recovery.retransStampUs > 0 ? recovery.retransStampUs : queue.head?.sentAtUs ?? now;
+    return recovery.retransmits > 0 && now - since >= user.userTimeoutUs;
+  }
+  const most = tcb.orphan ? Math.min(settings.orphanRetries, settings.retries) : settings.retries;
+  return recovery.retransmits >= most;
+}
+
+/** The connection is given up: an ICMP error that was heard meanwhile is the better explanation. */
+function timeOut(tcb: Tcb): void {
+  toClosed(tcb, tcb.softError !== 0 ? tcb.softError : ETIMEDOUT);
+}
+
+/** RFC 8985 6.3: the reordering timer. */
+function reorderingExpired(tcb: Tcb, now: number): void {
+  const { queue, recovery } = tcb;
+  const before = queue.inFlight;
+  rackDetectLoss(tcb, now);
+  if (queue.inFlight !== before && recovery.caState !== CaState.RECOVERY) {
+    enterRecovery(tcb, null, now);
+    reduceWindow(tcb, 1, 0, false);
+  }
+  rearmRetransmit(tcb, now);
+}
+
+/** RFC 9293 3.8.6.1: the persist timer. A window may stay shut for ever as long as the peer answers. */
+function windowProbeExpired(tcb: Tcb, now: number): void {
+  const { recovery, settings, user, snd } = tcb;
+  const hasData = lt(snd.nxt, tcb.dataEnd) || (tcb.finQueued && !tcb.finSent);
+  if (tcb.queue.packetsOut > 0 || !hasData) {
+    tcb.timers.kind = TransmitTimer.NONE;
+    return;
+  }
+  const most = tcb.orphan ? settings.orphanRetries : settings.retries;
+  const late = user.userTimeoutUs > 0 && recovery.probesOut > 0 &&
+    now - tcb.totals.lastAckReceivedUs >= user.userTimeoutUs;
+  if (recovery.probesOut > most || late) {
+    timeOut(tcb);
+    return;
+  }
+  tcb.intents.windowProbe = true;
+}
+
+/** RFC 9293 3.8.4 */
+function keepaliveExpired(tcb: Tcb, now: number): void {
+  const { user, totals, recovery, timers, queue, snd } = tcb;
+  if (!user.keepalive || tcb.state === State.TIME_WAIT || tcb.state < State.ESTABLISHED) {
+    timers.keepaliveAtUs = Infinity;
+    return;
+  }
+  // Data is in flight or waiting: its own timers watch the peer.
+  if (queue.packetsOut > 0 || lt(snd.nxt, tcb.dataEnd)) {
+    timers.keepaliveAtUs = now + user.keepaliveTimeUs;
+    return;
+  }
+  const idle = now - Math.max(totals.lastAckReceivedUs, tcb.ack.lastReceivedUs);
+  if (idle < user.keepaliveTimeUs) {
+    timers.keepaliveAtUs = now + user.keepaliveTimeUs - idle;
+    return;
+  }
+  const dead = user.userTimeoutUs > 0
+    ? idle >= user.userTimeoutUs && recovery.probesOut > 0
+    : recovery.probesOut >= user.keepaliveProbes;
+  if (dead) {
+    resetConnection(tcb, tcb.softError !== 0 ? tcb.softError : ETIMEDOUT);
+    return;
+  }
+  tcb.intents.keepaliveProbe = true;
+  recovery.probesOut++;
+  timers.keepaliveAtUs = now + user.keepaliveIntervalUs;
+}

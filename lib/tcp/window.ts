@@ -1,0 +1,161 @@
+import { advance, distance, gt } from "./seq.ts";
+import type { Tcb } from "./tcb.ts";
+
+/** RFC 7323 2.3: the largest shift. */
+const MAX_SCALE = 14;
+/** The window field is 16 bits. */
+const MAX_FIELD = 65535;
+
+/** Bytes the timestamps option takes in every segment, padded (RFC 7323 appendix A). */
+export const TIMESTAMPS_LENGTH = 12;
+
+/** What the peer may still send: the window last announced, less what came in since. */
+export function receiveWindow(tcb: Tcb): number {
+  const { rcv } = tcb;
+  return Math.max(0, distance(advance(rcv.wup, rcv.wnd), rcv.nxt));
+}
+
+/** Room in the receive buffer, and the most that it may have. */
+function freeSpace(tcb: Tcb): number {
+  return Math.max(0, tcb.rcv.limit - tcb.receiveBuffer.length);
+}
+
+function fullSpace(tcb: Tcb): number {
+  return tcb.user.windowClamp > 0 ? Math.min(tcb.user.windowClamp, tcb.rcv.limit) : tcb.rcv.limit;
+}
+
+/**
+ * The first window, whole segments of it, and the shift that lets it grow to the largest buffer.
+ * `mss`: what a full segment of the peer will carry. `scaling`: the peer may agree, or has agreed, to window scaling.
+ */
+export function selectInitialWindow(tcb: Tcb, mss: number, scaling: boolean): void {
+  const { rcv, settings } = tcb;
+  let space = fullSpace(tcb);
+  if (space > mss) space -= space % mss;
+  rcv.scale = 0;
+  if (scaling) {
+    const largest = rcv.limitFixed ? rcv.limit : Math.max(rcv.limit, settings.receiveBufferMax);
+    while (largest >> rcv.scale > MAX_FIELD && rcv.scale < MAX_SCALE) rcv.scale++;
+  }
+  rcv.wnd = Math.min(space, MAX_FIELD);
+  rcv.ssthresh = rcv.wnd;
+  rcv.wup = rcv.nxt;
+  rcv.space = Math.min(rcv.wnd, 10 * settings.mss);
+}
+
+/**
+ * The window we would like to announce (RFC 9293 3.8.6.2.2, receiver's silly window avoidance): nothing while less
+ * than a segment or a sixteenth of the buffer is free, and without scaling in steps of whole segments.
+ */
+export function wantedWindow(tcb: Tcb): number {
+  const { rcv } = tcb;
+  const full = fullSpace(tcb);
+  let free = Math.min(freeSpace(tcb), full);
+  const mss = Math.min(rcv.mss > 0 ? rcv.mss : tcb.settings.mss, full);
+  if (mss <= 0) return 0;
+  if (free < full >> 1) {
+    // Half the buffer is in use: no silly windows.
+    free -= free % (1 << rcv.scale);
+    if (free < full >> 4 || free < mss) return 0;
+  }
+  if (free > rcv.ssthresh) free = rcv.ssthresh;
+  if (rcv.scale > 0) return roundUp(free, rcv.scale);
+  const window = rcv.wnd;
+  if (window <= free - mss || window > free) return free - (free % mss);
+  if (mss === full && free > window + (full >> 1)) return free;
+  return window;
+}
+
+function roundUp(bytes: number, shift: number): number {
+  const unit = 1 << shift;
+  return Math.ceil(bytes / unit) * unit;
+}
+
+/** Decides the window that the segment being built announces, remembers it, and returns the header's 16-bit field. */
+export function announceWindow(tcb: Tcb): number {
+  const { rcv } = tcb;
+  const current = receiveWindow(tcb);
+  let window = wantedWindow(tcb);
+  // RFC 9293 3.8.6: a receiver should not shrink the window: the right edge never moves left.
+  if (window < current) window = roundUp(current, rcv.scale);
+  window = Math.min(window, rcv.scale === 0 ? MAX_FIELD : MAX_FIELD << rcv.scale);
+  rcv.wnd = window;
+  rcv.wup = rcv.nxt;
+  return window >> rcv.scale;
+}
+
+/** After text came in: lets the window open further, as Linux does for segments that fill their buffers well. */
+export function growWindow(tcb: Tcb, length: number): void {
+  const { rcv } = tcb;
+  const room = Math.min(fullSpace(tcb), freeSpace(tcb)) - rcv.ssthresh;
+  if (room <= 0) return;
+  rcv.ssthresh += Math.min(room, Math.max(2 * tcb.settings.mss, 2 * length));
+  tcb.ack.quick |= 1;
+}
+
+/** Without timestamps the receiver takes the time of one window of data for its round-trip time. */
+export function measureReceiveRtt(tcb: Tcb, now: number): void {
+  const { rcv } = tcb;
+  if (rcv.rttAtUs !== 0) {
+    if (!gt(rcv.nxt, rcv.rttSeq)) return;
+    noteReceiveRtt(tcb, now - rcv.rttAtUs, false);
+  }
+  rcv.rttSeq = advance(rcv.nxt, rcv.wnd);
+  rcv.rttAtUs = now;
+}
+
+/** A measurement of the receiver's round-trip time; with timestamps it is exact, else an upper bound. */
+export function noteReceiveRtt(tcb: Tcb, rttUs: number, exact: boolean): void {
+  const { rcv } = tcb;
+  const sample = Math.max(1, rttUs);
+  if (rcv.rttUs === 0) rcv.rttUs = sample;
+  else if (exact) rcv.rttUs += (sample - rcv.rttUs) / 8;
+  else rcv.rttUs = Math.min(rcv.rttUs, sample);
+}
+
+/**
+ * Dynamic right-sizing of the receive buffer: once a round trip, room for twice what the application read in the last
+ * one, so that a sender in slow start is never held back by the window.
+ */
+export function tuneReceiveBuffer(tcb: Tcb, now: number): void {
+  const { rcv, settings } = tcb;
+  if (rcv.rttUs === 0 || now - rcv.copiedAtUs < rcv.rttUs) return;
+  const copied = distance(rcv.readSeq, rcv.copiedSeq);
+  if (copied > rcv.space) {
+    if (!rcv.limitFixed) {
+      let window = copied * 2 + 16 * settings.mss;
+      window += 2 * Math.floor((window * (copied - rcv.space)) / rcv.space);
+      rcv.limit = Math.max(rcv.limit, Math.min(window, settings.receiveBufferMax));
+    }
+    rcv.space = copied;
+  }
+  rcv.copiedSeq = rcv.readSeq;
+  rcv.copiedAtUs = now;
+}
+
+/** Payload bytes of a full segment towards the peer: its MSS, the path MTU and the options of every segment. */
+export function updateSendMss(tcb: Tcb): void {
+  const { snd, options, user, settings } = tcb;
+  let mss = Math.min(snd.peerMss, settings.mss);
+  if (snd.pathMtu > 0) mss = Math.min(mss, snd.pathMtu - 40);
+  if (user.maxSegment > 0) mss = Math.min(mss, user.maxSegment);
+  if (options.timestamps) mss -= TIMESTAMPS_LENGTH;
+  // RFC 9293 3.8.6.2.1: at most half the largest window ever offered, so that small windows are used too.
+  if (snd.maxWnd > 0) {
+    const half = snd.maxWnd > 536 ? snd.maxWnd >> 1 : snd.maxWnd;
+    if (mss > half) mss = Math.max(half, 48);
+  }
+  snd.mss = Math.max(mss, 8);
+}
+
+/** Room for more data in the send buffer, bytes; grows with the congestion window unless SO_SNDBUF fixed it. */
+export function sendRoom(tcb: Tcb): number {
+  return Math.max(0, tcb.sendLimit - tcb.sendBuffer.length);
+}
+
+/** Two congestion windows fit in the send buffer, up to its largest size (as Linux tunes it). */
+export function tuneSendBuffer(tcb: Tcb): void {
+  if (tcb.user.sendBufferFixed) return;
+  const wanted = 2 * Math.max(tcb.cwnd, tcb.settings.initialWindow) * tcb.snd.mss;
+  if (wanted > tcb.sendLimit) tcb.sendLimit = Math.min(wanted, tcb.settings.sendBufferMax);
+}

@@ -1,9 +1,6 @@
 import type { Memory, Slices } from "./memory.ts";
 import type { MemoryPool } from "./memory_pool.ts";
 
-/** Below this many bytes a loop is quicker than `set(subarray)`, whose view object costs 50 ns. */
-const SMALL_COPY = 24;
-
 /**
  * A queue of bytes in one memory block of the pool that doubles as needed; without bytes it can hold no block at all.
  *
@@ -153,11 +150,7 @@ export class RingBuffer {
 }
 
 function copy(from: Uint8Array, at: number, to: Uint8Array, target: number, length: number): void {
-  if (length > SMALL_COPY) {
-    to.set(from.subarray(at, at + length), target);
-  } else {
-    for (let i = 0; i < length; i++) to[target + i] = from[at + i];
-  }
+  to.set(from.subarray(at, at + length), target);
 }
 
 /** Throws unless start and length are integers from 0 on with start + length <= limit. */

@@ -32,7 +32,10 @@ Deno.test("free blocks are bounded, and let go of by trim", () => {
   assertEquals([pool.allocated, pool.free], [0, 8192]);
   pool.trim();
   assertEquals([pool.allocated, pool.free], [0, 0]);
-  assert(!blocks.includes(pool.acquire(4096)));
+  const fresh = pool.acquire(4096);
+  assert(!blocks.includes(fresh));
+  pool.release(fresh);
+  assertStrictEquals(pool.acquire(4096), fresh);
 });
 
 Deno.test("misuse throws and leaves the pool as it was", () => {

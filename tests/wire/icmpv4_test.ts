@@ -104,6 +104,8 @@ Deno.test("quoted TCP and ICMP, 8 bytes behind the IP header, and nothing left o
   assertEquals(parseQuoted(memoryOf(quoteOf("echoRequest")), START, 28, quoted), DROP.none);
   assertEquals([quoted.icmpType, quoted.identifier, quoted.sequence], [ICMP_TYPE.echoRequest, 0x2506, 1]);
   assertEquals([quoted.sourcePort, quoted.destinationPort, quoted.seq], [0, 0, 0]);
+  assertEquals(parseQuoted(memoryOf(quoteOf("udp")), START, 28, quoted), DROP.none);
+  assertEquals([quoted.icmpType, quoted.identifier, quoted.sequence, quoted.seq], [-1, 0, 0, 0]);
 });
 
 Deno.test("a quote of another protocol says only the addresses", () => {

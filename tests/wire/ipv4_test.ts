@@ -163,6 +163,13 @@ Deno.test("malformed options are dropped by name", () => {
   }
 });
 
+Deno.test("an option without a length, where the memory ends", () => {
+  const memory = new Memory(128);
+  memory.bytes.set(bytesOf("4600001800010000400600000a0000050a00000401010194"), 104);
+  memory.view.setUint16(114, fold(sum(memory, 104, 24)));
+  assertEquals(parseIpv4(memory, 104, 24, new Ipv4Header()), DROP.ipOptionMalformed);
+});
+
 Deno.test("source routes are noticed, and forgotten with the next packet", () => {
   const header = new Ipv4Header();
   for (const kind of ["83", "89"]) {

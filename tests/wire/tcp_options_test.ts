@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { Memory } from "../../lib/buffer/memory.ts";
 import { DROP } from "../../lib/wire/drop.ts";
 import { ACK, emitTcp, parseTcp, SYN, TcpHeader } from "../../lib/wire/tcp.ts";
 import { bytesOf, golden, memoryOf, START } from "./golden.ts";
@@ -68,12 +69,22 @@ Deno.test("a malformed length ends parsing and keeps what came before", () => {
       false,
     ], malformed);
   }
-  assertEquals(withOptions("fd00" + "020405b4").mss, 0, "what follows is not understood");
+  for (const malformed of ["fd00", "fd01"]) {
+    assertEquals(withOptions(malformed + "020405b4").mss, 0, "what follows is not understood");
+  }
 });
 
 Deno.test("an option whose length byte would lie behind the header", () => {
   for (const kind of ["02", "03", "04", "05", "08", "22", "ff"]) {
     assertEquals(options(withOptions("010101" + kind)), NONE, kind);
+  }
+});
+
+Deno.test("a header that ends where the memory ends", () => {
+  const memory = new Memory(128);
+  for (const options of ["01010102", "01010122", "02040508", "01010402"]) {
+    memory.bytes.set(bytesOf("a02808008e07cf7f000000006002faf000000000" + options), 104);
+    assertEquals(parseTcp(memory, 104, 24, new TcpHeader()), DROP.none);
   }
 });
 

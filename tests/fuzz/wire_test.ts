@@ -3,7 +3,7 @@
  * layer gets to see them. Whatever comes, parsers return a named drop or a header that keeps its promises, and look at no
  * byte beyond the length they were given.
  *
- * LVLIP_FUZZ_SEED repeats a run; LVLIP_FUZZ_RUNS sets how many frames it has.
+ * LVLIP_FUZZ_SEED repeats a run; LVLIP_FUZZ_RUNS multiplies how many frames it has.
  */
 import { assert, assertEquals } from "@std/assert";
 import { Memory } from "../../lib/buffer/memory.ts";
@@ -19,7 +19,7 @@ import { parseUdp, UDP_CHECKSUM_OFFSET, UdpHeader } from "../../lib/wire/udp.ts"
 import { bytesOf, dump, GOLDEN } from "../wire/golden.ts";
 
 const SEED = Number(Deno.env.get("LVLIP_FUZZ_SEED") ?? Math.floor(Math.random() * 0x1_0000_0000));
-const RUNS = Number(Deno.env.get("LVLIP_FUZZ_RUNS") ?? 100_000);
+const RUNS = Math.ceil(100_000 * Number(Deno.env.get("LVLIP_FUZZ_RUNS") ?? 1));
 const START = 2;
 const IP = START + 14;
 const CAPACITY = 2048;

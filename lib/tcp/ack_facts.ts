@@ -46,6 +46,8 @@ export class AckFacts {
   lastAckedUs = -1;
   firstSackedUs = -1;
   lastSackedUs = -1;
+  /** When the latest of all that was cumulatively acknowledged, retransmissions too, was sent. */
+  lastDeliveredUs = -1;
   /** The lowest sequence number that turned up late. */
   reordered = 0;
 

@@ -164,6 +164,7 @@ function takeAcked(tcb: Tcb, ack: number, now: number): number {
     }
     facts.flags |= node.seq === snd.iss && tcb.snd.una === snd.iss ? Fact.SYN_ACKED : Fact.DATA_ACKED;
     acked += count;
+    facts.lastDeliveredUs = Math.max(facts.lastDeliveredUs, node.sentAtUs);
     facts.sentAtDelivered = Math.max(facts.sentAtDelivered, node.deliveredBefore);
     if (!whole) {
       queue.trimHead(ack, snd.mss);
@@ -192,30 +193,39 @@ function freeAcked(tcb: Tcb, ack: number): void {
   }
 }
 
-/** Karn's algorithm (RFC 6298 3): no sample from what was retransmitted, unless timestamps tell (RFC 7323 4). */
+/**
+ * The round-trip time that this ACK shows, by the least doubtful evidence (RFC 6298 3, Karn; RFC 7323 4): what was sent
+ * once; else, where something was sent again, the timestamp; but where a D-SACK tells that it was the retransmission
+ * that made the peer answer (an earlier ACK was lost), the time since that. -1: it shows none.
+ */
+function roundTrip(tcb: Tcb, seg: TcpHeader, now: number): number {
+  const { flags } = facts;
+  const acked = (flags & (Fact.DATA_ACKED | Fact.SYN_ACKED)) !== 0;
+  if (acked && (flags & Fact.RETRANS_ACKED) === 0) {
+    if (facts.firstAckedUs >= 0) return now - facts.firstAckedUs;
+  } else if (acked && (flags & Fact.DSACK) !== 0) {
+    const sinceRetransmission = now - facts.lastDeliveredUs;
+    if (sinceRetransmission >= tcb.rtt.minRttUs) return sinceRetransmission;
+    return -1;
+  } else if (acked && tcb.options.timestamps && seg.timestamps && seg.timestampEcho !== 0) {
+    const elapsed = ((timestampOf(tcb, now) - seg.timestampEcho) | 0) * 1000;
+    // Without SACK nothing tells a late original from a lost ACK: then it is no sample (Karn), the backoff stays.
+    if (elapsed < 0 || (!tcb.options.sack && elapsed > now - facts.lastDeliveredUs + 1000)) return -1;
+    return Math.max(elapsed, 1);
+  }
+  // The latest sent of what was SACKed made the peer answer; ACKs for those before it may have been lost.
+  return facts.lastSackedUs >= 0 ? now - facts.lastSackedUs : -1;
+}
+
 function takeRtt(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { rtt, snd } = tcb;
-  let sample = -1;
-  let congestionRtt = -1;
-  if (facts.firstAckedUs >= 0 && (facts.flags & Fact.RETRANS_ACKED) === 0) {
-    sample = now - facts.firstAckedUs;
-    congestionRtt = now - facts.lastAckedUs;
-  }
-  if (facts.firstSackedUs >= 0) {
-    congestionRtt = now - facts.lastSackedUs;
-    if (sample < 0) sample = now - facts.firstSackedUs;
-  }
-  if (sample < 0 && tcb.options.timestamps && seg.timestamps && seg.timestampEcho !== 0) {
-    const ackedSomething = Fact.DATA_ACKED | Fact.SYN_ACKED;
-    if ((facts.flags & ackedSomething) !== 0) {
-      const elapsed = (timestampOf(tcb, now) - seg.timestampEcho) | 0;
-      if (elapsed >= 0) sample = congestionRtt = Math.max(elapsed * 1000, 1);
-    }
-  }
+  const sample = roundTrip(tcb, seg, now);
   if (sample < 0) return;
-  rtt.updateMin(congestionRtt >= 0 ? congestionRtt : sample, now);
+  const latest = Math.max(facts.lastAckedUs, facts.lastSackedUs);
+  const congestionRtt = latest >= 0 && (facts.flags & Fact.RETRANS_ACKED) === 0 ? now - latest : sample;
+  rtt.updateMin(congestionRtt, now);
   rtt.sample(sample, snd.una, snd.nxt);
-  tcb.congestion.onRtt(tcb, congestionRtt >= 0 ? congestionRtt : sample, now);
+  tcb.congestion.onRtt(tcb, congestionRtt, now);
 }
 
 /** The ACK of our FIN (RFC 9293 3.10.7.4, fifth, FIN-WAIT-1 and later). */

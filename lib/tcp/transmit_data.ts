@@ -1,0 +1,204 @@
+import type { Slices } from "../buffer/memory.ts";
+import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
+import { dataSent } from "./ack_policy.ts";
+import { noteWindowUse, restartAfterIdle } from "./cwnd_use.ts";
+import { EVER_RETRANSMITTED, LOST, RETRANSMITTED, SACKED, type SentSegment } from "./retransmit_queue.ts";
+import { advance, distance, geq, gt, later, leq } from "./seq.ts";
+import { CaState } from "./state.ts";
+import { type Tcb, TransmitTimer } from "./tcb.ts";
+import { armWindowProbe, rearmRetransmit, scheduleLossProbe } from "./timers.ts";
+import { fillHeader } from "./transmit_control.ts";
+
+/** RFC 3168 5: ECN-capable transport, codepoint ECT(0). */
+const ECT0 = 2;
+
+/** Lost segments go before new ones, as far as the congestion window allows (RFC 6675 5, step C). */
+export function retransmitLost(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
+  const { queue, snd } = tcb;
+  if (queue.lostOut === 0 || queue.lostOut === queue.retransOut || queue.inFlight >= tcb.cwnd) return false;
+  for (let node = queue.head; node !== null; node = node.next) {
+    if ((node.flags & (LOST | SACKED | RETRANSMITTED)) !== LOST) continue;
+    // The peer may have shrunk its window; what it does not want any more is not sent, the head excepted.
+    if (node !== queue.head && geq(node.seq, advance(snd.una, snd.wnd))) return false;
+    retransmit(tcb, node, tcb.cwnd - queue.inFlight, out, slices, now);
+    return true;
+  }
+  return false;
+}
+
+/** Sends `node` again, at most `room` segments of it. */
+export function retransmit(
+  tcb: Tcb,
+  node: SentSegment,
+  room: number,
+  out: TcpHeader,
+  slices: Slices,
+  now: number,
+): void {
+  const { queue, snd, recovery, settings, totals } = tcb;
+  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * snd.mss;
+  const from = later(node.seq, snd.una);
+  // The MTU may have shrunk since (RFC 1191 6.4), or the window may allow only a part.
+  if (distance(node.end, from) - (endsWithFin(tcb, node) ? 1 : 0) > most) {
+    queue.split(node, advance(from, most), snd.mss);
+  }
+  fillData(tcb, from, node.end, 0, out, slices, now);
+  queue.markLost(node);
+  queue.mark(node, RETRANSMITTED);
+  node.flags |= EVER_RETRANSMITTED;
+  node.sentAtUs = now;
+  totals.retransmitted += node.count;
+  totals.bytesRetransmitted += distance(node.end, from);
+  if (recovery.retransStampUs === 0) recovery.retransStampUs = now;
+  if (recovery.undoRetrans < 0) recovery.undoRetrans = 0;
+  recovery.undoRetrans += node.count;
+  if (recovery.caState === CaState.CWR || recovery.caState === CaState.RECOVERY) {
+    recovery.prrOut += node.count;
+  }
+  if (node === queue.head && tcb.timers.kind !== TransmitTimer.REORDERING) rearmRetransmit(tcb, now);
+}
+
+function endsWithFin(tcb: Tcb, node: SentSegment): boolean {
+  return tcb.finSent && gt(node.end, tcb.dataEnd);
+}
+
+/** Header and payload of the data in [from, end), whose last number may be the FIN's. */
+function fillData(
+  tcb: Tcb,
+  from: number,
+  end: number,
+  flags: number,
+  out: TcpHeader,
+  slices: Slices,
+  now: number,
+): void {
+  const { snd, sendBuffer, totals } = tcb;
+  const dataEnd = tcb.dataEnd;
+  const withFin = gt(end, dataEnd);
+  const bytes = distance(withFin ? dataEnd : end, from);
+  let bits = flags | (withFin ? FIN : 0);
+  if (bytes > 0) {
+    sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
+    if (geq(end, dataEnd)) bits |= PSH;
+    totals.dataSegmentsOut++;
+    totals.bytesSent += bytes;
+  }
+  if (tcb.options.ecn && bytes > 0 && from === snd.nxt) {
+    // RFC 3168 6.1.2 and 6.1.5: new data only is ECN-capable, and tells once that the window was reduced.
+    out.ecn = ECT0;
+    if (tcb.ecnCwr) {
+      bits |= CWR;
+      tcb.ecnCwr = false;
+    }
+  }
+  fillHeader(tcb, out, from, bits, now);
+  dataSent(tcb, now);
+}
+
+/**
+ * New data, as windows, Nagle's algorithm and the device's segmentation allow; the FIN after the last byte.
+ * `push`: Nagle and corking aside. `force`: one segment in spite of the congestion window (RFC 8985 7.3).
+ */
+export function sendNew(
+  tcb: Tcb,
+  out: TcpHeader,
+  slices: Slices,
+  push: boolean,
+  force: boolean,
+  now: number,
+): boolean {
+  const { snd, queue } = tcb;
+  const from = snd.nxt;
+  const wantsFin = tcb.finQueued && !tcb.finSent;
+  const unsent = distance(tcb.dataEnd, from);
+  if (unsent <= 0 && !wantsFin) return false;
+  restartAfterIdle(tcb, now);
+  const inFlight = queue.inFlight;
+  let quota = tcb.cwnd - inFlight;
+  if (quota <= 0) {
+    if (!force) {
+      noteWindowUse(tcb, true, now);
+      return false;
+    }
+    quota = 1;
+  }
+  const bytes = sizeOfNew(tcb, unsent, quota, push || force);
+  if (bytes < 0) {
+    probeLater(tcb, now);
+    return false;
+  }
+  const fin = wantsFin && bytes === unsent;
+  transmitNew(tcb, from, bytes, fin, out, slices, now);
+  noteWindowUse(tcb, queue.inFlight >= tcb.cwnd, now);
+  if (!force) scheduleLossProbe(tcb, false, now);
+  return true;
+}
+
+/** How many of the `unsent` bytes may go now (0: a FIN alone); -1: none. */
+function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): number {
+  const { snd, settings } = tcb;
+  const mss = effectiveMss(tcb);
+  const window = distance(advance(snd.una, snd.wnd), snd.nxt);
+  const wantsFin = tcb.finQueued && !tcb.finSent;
+  const most = Math.min(quota, settings.gsoMaxSegments) * mss;
+  let bytes = Math.min(unsent, most);
+  const last = bytes === unsent;
+  // RFC 9293 3.8.6.2.1: a segment goes whole or, if the window has no room for it, not at all.
+  const needed = Math.min(bytes, mss) + (last && bytes <= mss && wantsFin ? 1 : 0);
+  if (needed > window) return -1;
+  if (bytes > window) bytes = window - (window % mss);
+  else if (last && wantsFin && bytes + 1 > window) bytes = window - (window % mss);
+  const partial = bytes % mss;
+  if (partial !== 0 && !push && !(wantsFin && bytes === unsent) && holdsBack(tcb)) {
+    bytes -= partial;
+    if (bytes === 0) return -1;
+  }
+  return bytes;
+}
+
+/** Nagle's algorithm in Minshall's form (RFC 9293 3.7.4), and TCP_CORK: a small segment has to wait. */
+function holdsBack(tcb: Tcb): boolean {
+  const { snd, user, queue } = tcb;
+  if (user.cork) return true;
+  if (user.noDelay || queue.packetsOut === 0) return false;
+  return gt(snd.smallEnd, snd.una) && leq(snd.smallEnd, snd.nxt);
+}
+
+/** SACK blocks take room in data segments too. */
+function effectiveMss(tcb: Tcb): number {
+  const { snd, options, outOfOrder } = tcb;
+  if (!options.sack || (outOfOrder.count === 0 && !tcb.dsackPending)) return snd.mss;
+  const blocks = Math.min(
+    (tcb.dsackPending ? 1 : 0) + Math.min(outOfOrder.count, tcb.recentSackCount),
+    options.timestamps ? 3 : 4,
+  );
+  return Math.max(8, snd.mss - (blocks > 0 ? 4 + 8 * blocks : 0));
+}
+
+export function transmitNew(
+  tcb: Tcb,
+  from: number,
+  bytes: number,
+  fin: boolean,
+  out: TcpHeader,
+  slices: Slices,
+  now: number,
+): void {
+  const { snd, queue, recovery } = tcb;
+  const end = advance(from, bytes + (fin ? 1 : 0));
+  const count = Math.max(1, Math.ceil(bytes / snd.mss));
+  fillData(tcb, from, end, 0, out, slices, now);
+  const prior = queue.packetsOut;
+  const node = queue.append(from, end, count, now);
+  node.deliveredBefore = recovery.delivered;
+  snd.nxt = end;
+  if (fin) tcb.finSent = true;
+  if (bytes < count * snd.mss) snd.smallEnd = end;
+  if (recovery.caState === CaState.CWR || recovery.caState === CaState.RECOVERY) recovery.prrOut += count;
+  if (prior === 0 || tcb.timers.kind === TransmitTimer.LOSS_PROBE) rearmRetransmit(tcb, now);
+}
+
+/** Data waits, nothing is in flight: the window probe timer sees to it (RFC 9293 3.8.6.1). */
+function probeLater(tcb: Tcb, now: number): void {
+  if (tcb.queue.packetsOut === 0 && tcb.timers.kind === TransmitTimer.NONE) armWindowProbe(tcb, now);
+}

@@ -67,6 +67,8 @@ class Loop {
   #readable = true;
   /** `#out` holds a frame that the device did not take. */
   #kept = false;
+  /** It is not to be tried before the device reports room, or the clock says so. */
+  #blocked = false;
   #waitsForRoom = false;
   #retryAtUs = Infinity;
   #stopping = false;
@@ -100,10 +102,11 @@ class Loop {
     const giveUpAtUs = clock() + lingerUs;
     for (let now = clock();; now = clock()) {
       this.#advance(now);
+      this.#blocked = false;
       while (this.#transmit(now));
-      const due = Math.min(device.deadline, this.#retryAtUs, giveUpAtUs);
+      const due = Math.min(device.deadline, this.#retryAtUs);
       if (now >= giveUpAtUs || due === Infinity) return;
-      poller.wait(due - now);
+      poller.wait(Math.min(due, giveUpAtUs) - now);
     }
   }
 
@@ -132,6 +135,7 @@ class Loop {
 
   /** True when the stack may have more and the device takes it. */
   #transmit(now: number): boolean {
+    if (this.#blocked) return false;
     const { device, stack } = this.#parts;
     const frame = this.#out;
     for (let left = OUTPUT_BUDGET; left > 0; left--) {
@@ -154,6 +158,7 @@ class Loop {
       frame.payload.clear();
       this.#kept = true;
     }
+    this.#blocked = true;
     // A device that reports room and then takes nothing, or has no descriptor, is tried by the clock.
     const byClock = this.#waitsForRoom || device.fd < 0;
     this.#retryAtUs = byClock ? now + RETRY_US : Infinity;
@@ -197,11 +202,17 @@ class Loop {
     }
     const count = poller.wait(timeoutUs);
     if (device.fd < 0) this.#readable = true;
+    if (this.#retryAtUs <= clock()) this.#blocked = false;
     for (let i = 0; i < count; i++) {
       const fd = poller.eventFd(i);
-      if (fd === device.fd) this.#readable = true;
+      if (fd === device.fd) this.#deviceEvent();
       else if (fd === wakeUpFd) this.#stopping = true;
       else server.event(fd, poller.eventMask(i));
     }
+  }
+
+  #deviceEvent(): void {
+    this.#readable = true;
+    if (this.#waitsForRoom) this.#blocked = false;
   }
 }

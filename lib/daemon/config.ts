@@ -60,7 +60,8 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
   if (own === null || isUnusable(own.address, own.address, own.prefixLength)) {
     throw usage(`--addr ${addr} is no address of a host with its prefix length`, "try --addr 10.0.0.4/24");
   }
-  const router = parseIp(gateway);
+  // With or without the prefix length that `setup-net` takes; the network is the one of --addr.
+  const router = parseIp(gateway.replace(/\/[0-9]+$/, ""));
   if (router === null) throw usage(`--gateway ${gateway} is no IPv4 address`, "try --gateway 10.0.0.5");
   checkGateway(own.address, own.prefixLength, router);
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_MTU)) {

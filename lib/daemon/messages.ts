@@ -1,0 +1,20 @@
+import type { DaemonConfig, LogLevel } from "./config.ts";
+
+/** What the Worker that runs the stack is given. */
+export interface StartMessage {
+  config: DaemonConfig;
+  tapFd: number;
+  listenerFd: number;
+  /** -1: no capture. */
+  captureFd: number;
+  wakeUpFd: number;
+  socketPath: string;
+  version: string;
+}
+
+/** What the Worker says. */
+export type WorkerMessage =
+  | { kind: "ready"; device: string; mtu: number; mac: string }
+  | { kind: "log"; level: LogLevel; message: string }
+  /** The loop is over; `error` says why if nobody asked for it. */
+  | { kind: "ended"; error?: string };

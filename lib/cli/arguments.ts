@@ -1,0 +1,66 @@
+/** Readers of option values: what they refuse is a usage error that names what would do. */
+import { InvalidArgumentError } from "commander";
+import { parseImpair } from "../impair/spec.ts";
+import { parseCidr, parseIp, parseMac } from "../wire/address.ts";
+
+/** A whole number of `least` to `most`. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
+    const range = most === Infinity ? `of ${least} or more` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`It must be a whole number ${range}.`);
+  };
+}
+
+/** setTimeout's limit in seconds: 24.8 days. */
+const MAX_SECONDS = 2147483;
+
+/** Seconds, fractions allowed, as milliseconds. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (/^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) && value <= MAX_SECONDS) return value * 1000;
+  throw new InvalidArgumentError(`It must be seconds, 0 to ${MAX_SECONDS}, like 5 or 0.2.`);
+}
+
+/** An address with its prefix length, as it was written. */
+export function cidr(text: string): string {
+  if (text.includes("/") && parseCidr(text) !== null) return text;
+  throw new InvalidArgumentError("It must be an address with a prefix length, like 10.0.0.4/24.");
+}
+
+/** An address, with or without a prefix length, as it was written. */
+export function address(text: string): string {
+  if (parseIp(text) !== null || (text.includes("/") && parseCidr(text) !== null)) return text;
+  throw new InvalidArgumentError("It must be an IPv4 address, like 10.0.0.5.");
+}
+
+export function macAddress(text: string): string {
+  if (parseMac(text) !== null) return text;
+  throw new InvalidArgumentError("It must be a MAC address, like 02:00:00:00:00:04.");
+}
+
+/** An impairment of the network, as it was written. */
+export function impairment(text: string): string {
+  try {
+    parseImpair(text);
+    return text;
+  } catch (error) {
+    if (error instanceof RangeError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** Where to connect to. */
+export interface Target {
+  host: string;
+  port: number;
+}
+
+/** HOST:PORT. */
+export function target(text: string): Target {
+  const [, host, digits] = /^([^:\s]+):([0-9]{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host && port >= 1 && port <= 65535) return { host, port };
+  throw new InvalidArgumentError("It must be HOST:PORT with a port from 1 to 65535, like 192.168.99.1:2048.");
+}

@@ -1,0 +1,260 @@
+/** `lvl-ip ping`: what ping(8) of iputils prints, over the stack. */
+import * as client from "../ipc/client.ts";
+import type { PingFailure, PingOptions, PingReply } from "../ipc/client.ts";
+import { CommandError, EXIT, explain } from "./errors.ts";
+import type { Io } from "./output.ts";
+import {
+  formatRtt,
+  formatShortStatus,
+  formatSummary,
+  type PingRun,
+  PingStatistics,
+  summaryJson,
+} from "./ping_statistics.ts";
+
+export interface PingCommandOptions {
+  count?: number;
+  /** Milliseconds, as all times here; 1000 if not given. */
+  interval?: number;
+  /** 0: for ever; 10000 if not given. */
+  wait?: number;
+  deadline?: number;
+  size?: number;
+  ttl?: number;
+  quiet?: boolean;
+  timestamps?: boolean;
+  json?: boolean;
+  socket?: string;
+}
+
+/** The first payload byte that is not what was sent. */
+export interface PingDamage {
+  offset: number;
+  expected: number;
+  actual: number;
+}
+
+type Reply = PingReply & { damage?: PingDamage };
+
+/** A run of the client. */
+export interface Ping extends AsyncIterable<Reply | PingFailure> {
+  readonly address: string;
+  readonly transmitted: number;
+}
+
+/** What the command needs of the client, and the clock. */
+export interface PingWorld {
+  ping(host: string, options: PingOptions): Promise<Ping>;
+  /** The stack's own address, for errors that it reports itself. */
+  localAddress(socketPath?: string): Promise<string>;
+  /** Microseconds, monotonic. */
+  nowUs(): number;
+  /** Seconds since 1970. */
+  unixTime(): number;
+}
+
+const systemWorld: PingWorld = {
+  ping: client.ping,
+  localAddress: async (socketPath) => (await client.status({ socketPath })).address,
+  nowUs: () => Math.round(performance.now() * 1000),
+  unixTime: () => Date.now() / 1000,
+};
+
+const DEFAULT_SIZE = 56;
+/** iputils' MAXWAIT. */
+const DEFAULT_WAIT_MS = 10_000;
+/** The longest setTimeout. */
+const FOR_EVER_MS = 2 ** 31 - 1;
+/** How often it is looked whether the last request has gone out, once it should have. */
+const LOOK_MS = 5;
+
+/** Runs the command. Status 0: something answered, 1: nothing did (or, with a deadline, not enough), 2: an error. */
+export async function ping(
+  host: string,
+  options: PingCommandOptions,
+  io: Io,
+  world: PingWorld = systemWorld,
+): Promise<number> {
+  try {
+    return await new PingCommand(host, options, io, world).run();
+  } catch (error) {
+    // ping(8)'s statuses: 1 is kept for silence.
+    if (!(error instanceof Error) || error.name === "OutputClosedError") throw error;
+    throw new CommandError(explain(error), undefined, EXIT.usage);
+  }
+}
+
+function describeDamage({ offset, expected, actual }: PingDamage): string {
+  return `\nwrong data byte #${offset} should be 0x${expected.toString(16)} but was 0x${actual.toString(16)}`;
+}
+
+class PingCommand {
+  readonly #statistics = new PingStatistics();
+  readonly #stop = new AbortController();
+  readonly #intervalMs: number;
+  readonly #count: number;
+  #run: Ping | undefined;
+  #startUs = 0;
+  /** When the last answer came. */
+  #lastUs = 0;
+  #timers: number[] = [];
+  #local: string | undefined;
+
+  constructor(
+    readonly host: string,
+    readonly options: PingCommandOptions,
+    readonly io: Io,
+    readonly world: PingWorld,
+  ) {
+    this.#intervalMs = options.interval ?? 1000;
+    this.#count = options.count ?? Infinity;
+  }
+
+  async run(): Promise<number> {
+    const { options, io } = this;
+    const stop = () => this.#stop.abort();
+    const signals = [
+      io.onSignal("SIGINT", stop),
+      io.onSignal("SIGTERM", stop),
+      io.onSignal("SIGQUIT", () => this.#shortStatus()),
+    ];
+    try {
+      // With a deadline, requests go on beyond the count until so many were answered, as with ping(8).
+      this.#run = await this.world.ping(this.host, {
+        count: options.deadline === undefined ? options.count : undefined,
+        intervalMs: this.#intervalMs,
+        waitMs: FOR_EVER_MS,
+        size: options.size,
+        ttl: options.ttl,
+        signal: this.#stop.signal,
+        socketPath: options.socket,
+      });
+      if (!options.json) this.#printHeader(this.#run.address);
+      this.#startUs = this.#lastUs = this.world.nowUs();
+      this.#setTimers();
+      await this.#listen(this.#run);
+    } finally {
+      for (const timer of this.#timers) clearTimeout(timer);
+      for (const forget of signals) forget();
+    }
+    return this.#finish(this.#run.transmitted);
+  }
+
+  #printHeader(address: string): void {
+    const size = this.options.size ?? DEFAULT_SIZE;
+    this.io.print(`PING ${this.host} (${address}) ${size}(${size + 28}) bytes of data.\n`);
+  }
+
+  async #listen(run: Ping): Promise<void> {
+    for await (const event of run) {
+      this.#lastUs = this.world.nowUs();
+      await this.#take(event, run);
+      if (this.#isDone()) return;
+    }
+    if (!this.#stop.signal.aborted) throw new CommandError("The daemon ended while it was asked to ping");
+  }
+
+  #isDone(): boolean {
+    const { received, errors } = this.#statistics;
+    if (received + errors >= this.#count) return true;
+    return this.options.deadline !== undefined && errors > 0;
+  }
+
+  async #take(event: Reply | PingFailure, run: Ping): Promise<void> {
+    const outstanding = (run.transmitted - event.seq) & 0xffff;
+    if (event.kind === "reply") {
+      this.#statistics.addReply(event.rttUs, event.duplicate, outstanding);
+      if (event.damage && !event.duplicate) this.#statistics.corrupted++;
+    } else {
+      this.#statistics.addError(outstanding);
+    }
+    if (this.options.quiet) return;
+    if (event.kind === "reply") this.#printReply(event);
+    else await this.#printFailure(event);
+  }
+
+  #printReply(reply: Reply): void {
+    if (this.options.json) {
+      const { seq, bytes, from, ttl, rttUs, duplicate, damage } = reply;
+      return this.#printJson({
+        type: "reply",
+        seq,
+        bytes,
+        from,
+        ttl,
+        rttMs: rttUs / 1000,
+        duplicate,
+        damage,
+      });
+    }
+    const { bytes, from, seq, ttl } = reply;
+    let line = `${bytes} bytes from ${from}: icmp_seq=${seq} ttl=${ttl}`;
+    if (bytes < (this.options.size ?? DEFAULT_SIZE) + 8) line += " (truncated)";
+    else line += ` time=${formatRtt(reply.rttUs)} ms`;
+    if (reply.duplicate) line += " (DUP!)";
+    if (reply.damage) line += describeDamage(reply.damage);
+    this.#printLine(line);
+  }
+
+  async #printFailure(failure: PingFailure): Promise<void> {
+    const { seq, error, icmpType, icmpCode } = failure;
+    const from = failure.from === "0.0.0.0" ? await this.#localAddress() : failure.from;
+    if (this.options.json) return this.#printJson({ type: "error", seq, from, error, icmpType, icmpCode });
+    this.#printLine(`From ${from} icmp_seq=${seq} ${error}`);
+  }
+
+  async #localAddress(): Promise<string> {
+    return this.#local ??= await this.world.localAddress(this.options.socket).catch(() => "this host");
+  }
+
+  #printLine(line: string): void {
+    this.io.print(`${this.options.timestamps ? `[${this.world.unixTime().toFixed(6)}] ` : ""}${line}\n`);
+  }
+
+  #printJson(value: Record<string, unknown>): void {
+    const time = this.options.timestamps ? { time: this.world.unixTime() } : {};
+    this.io.print(`${JSON.stringify({ ...value, ...time })}\n`);
+  }
+
+  #setTimers(): void {
+    const { deadline } = this.options;
+    if (deadline !== undefined) this.#after(deadline, () => this.#stop.abort());
+    else if (this.#count < Infinity) this.#after((this.#count - 1) * this.#intervalMs, () => this.#linger());
+  }
+
+  /** ping(8)'s end: once the last request is out, twice the longest round trip if there was any, else `-W`. */
+  #linger(): void {
+    if (this.#run!.transmitted < this.#count) return this.#after(LOOK_MS, () => this.#linger());
+    const { received, maxUs } = this.#statistics;
+    const wait = this.options.wait ?? DEFAULT_WAIT_MS;
+    const patienceMs = received > 0 ? Math.max(2 * maxUs / 1000, this.#intervalMs) : wait || FOR_EVER_MS;
+    this.#after(patienceMs, () => this.#stop.abort());
+  }
+
+  #after(ms: number, action: () => void): void {
+    // Beyond setTimeout's limit: some weeks from now is as good.
+    this.#timers = [setTimeout(action, Math.min(ms, FOR_EVER_MS))];
+  }
+
+  #shortStatus(): void {
+    if (!this.#run) return;
+    this.io.complain(`\r${formatShortStatus(this.#statistics, this.#run.transmitted)}\n`);
+  }
+
+  #finish(transmitted: number): number {
+    const { options } = this;
+    // Requests that nobody answered count too: the last one went out on its beat.
+    const lastSentUs = this.#startUs + Math.max(0, transmitted - 1) * this.#intervalMs * 1000;
+    const run: PingRun = {
+      host: this.host,
+      transmitted,
+      elapsedUs: Math.max(this.#lastUs, lastSentUs) - this.#startUs,
+      intervalMs: this.#intervalMs,
+    };
+    if (options.json) this.#printJson(summaryJson(this.#statistics, run));
+    else this.io.print(formatSummary(this.#statistics, run));
+    const { received } = this.#statistics;
+    const tooFew = options.deadline !== undefined && options.count !== undefined && received < options.count;
+    return received === 0 || tooFew ? EXIT.failure : EXIT.success;
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * Every command with its options and examples. What a command does is imported when it is run, by an `import()` that
+ * `deno compile` can follow, so that `--help` and completion load nothing else.
+ */
+import { type Argument, Command, Option } from "commander";
+import config from "../../deno.json" with { type: "json" };
+import { address, cidr, impairment, macAddress, seconds, target, wholeNumber } from "./arguments.ts";
+import type { Io } from "./output.ts";
+
+/** Takes the exit status of the command that was run. */
+export type Finish = (status: number) => void;
+
+const SOCKET = "the daemon's socket (default: $LVLIP_SOCKET, else /run/lvl-ip/lvl-ip.sock)";
+const IMPAIR =
+  "worsen the network, e.g. 'loss=5% delay=50ms jitter=5ms duplicate=1% reorder=2% corrupt=0.1% " +
+  "rate=10mbit queue=100 seed=1'; in.loss=..., out.loss=... for one direction";
+
+/** The whole command line. `complete` is left out where the completion itself walks the commands. */
+export function createProgram(io: Io, finish: Finish): Command {
+  const program = new Command("lvl-ip")
+    .description("A TCP/IP host in user space, on a TAP device.")
+    .version(config.version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .configureHelp({
+      styleTitle: (title) => io.style.bold(title),
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map(argumentTerm)].join(" "),
+    })
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip lab", "see it all work in a small private internet, without root"],
+        ["sudo lvl-ip setup-net --iface eth0", "let the stack reach the internet through eth0"],
+        ["lvl-ip daemon", "run the stack; then, in another terminal:"],
+        ["lvl-ip ping 8.8.8.8", ""],
+        ["lvl-ip connect 192.168.99.1:2048 --send hello", ""],
+        ["lvl-ip ping --help", "options and examples of one command"],
+      ),
+    );
+  program.showHelpAfterError("See: lvl-ip --help");
+  addLab(program, finish);
+  addDaemon(program, finish);
+  addPing(program, io, finish);
+  addConnect(program, io, finish);
+  addStatus(program, io, finish);
+  addSetupNet(program, finish);
+  addDoctor(program, finish);
+  return program;
+}
+
+/** As in the usage line; `words` belongs to the shell that completes, not to a person. */
+function argumentTerm(argument: Argument): string {
+  const name = argument.variadic ? `${argument.name()}...` : argument.name();
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
+
+/** Aligned examples, a command line and what it is for. */
+function examples(...lines: [command: string, purpose: string][]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const rows = lines.map(([command, purpose]) =>
+    purpose === "" ? `  ${command}` : `  ${command.padEnd(width)}  # ${purpose}`
+  );
+  return ["", "Examples:", ...rows].join("\n");
+}
+
+/** A command with a few words for the list of all, and a sentence for its own help. */
+function command(program: Command, name: string, summary: string, description: string): Command {
+  return program.command(name).summary(summary).description(description).helpOption("-h, --help", "show help")
+    .showHelpAfterError(`See: lvl-ip ${name} --help`);
+}
+
+function addLab(program: Command, finish: Finish): void {
+  command(
+    program,
+    "lab",
+    "see the stack at work in a private internet",
+    "Build a small internet in private network namespaces and show the stack at work in it.",
+  )
+    .argument("[command...]", "after --: run this inside instead of the tour")
+    .option("--impair <spec>", IMPAIR, impairment)
+    .option("--size <bytes>", "bytes of each transfer, like 5M (default: 100M)")
+    .option("--json", "print one JSON object a step")
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip lab", "ping, connect and 100 MB each way, step by step"],
+        ["lvl-ip lab --impair 'loss=5% delay=50ms'", "the same over a bad line"],
+        ["lvl-ip lab -- bash", "look around inside: the daemon runs, lvl-ip is there"],
+        ["lvl-ip lab -- ping -c 3 10.0.0.4", "let the kernel's ping ask the stack"],
+      ),
+    )
+    .action(async (words: string[], options) => {
+      finish(await (await import("./lab.ts")).lab(options, words));
+    });
+  program.command("lab-peer", { hidden: true }).description("The servers inside the lab.")
+    .option("--address <address>", "where to listen", address)
+    .action(async (options) => finish(await (await import("./lab_peer.ts")).labPeer(options)));
+}
+
+function addDaemon(program: Command, finish: Finish): void {
+  command(
+    program,
+    "daemon",
+    "run the stack on a TAP device",
+    "Run the stack on a TAP device, for every program that asks.",
+  )
+    .option("--addr <cidr>", "address of the stack", cidr, "10.0.0.4/24")
+    .option("--gateway <address>", "address of the host's side of the TAP, the way out", address, "10.0.0.5")
+    .option("--tap <name>", "TAP device; made if it is not there", "tap0")
+    .option(
+      "--mac <mac>",
+      "Ethernet address of the stack (default: one made from its IP address)",
+      macAddress,
+    )
+    .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(68, 65535))
+    .option("--socket <path>", SOCKET)
+    .option("--group <name>", "let this group's members use the stack too, not only you and root")
+    .option("--pcap <file>", "record all frames as pcapng, for Wireshark")
+    .option("--impair <spec>", IMPAIR, impairment)
+    .addOption(
+      new Option("--log-level <level>", "how much to say on stderr").choices([...LOG_LEVELS]).default("info"),
+    )
+    .option("--json", "log JSON lines")
+    .addHelpText(
+      "after",
+      examples(
+        ["sudo lvl-ip daemon", "10.0.0.4 on tap0; Ctrl-C ends it and takes all back"],
+        ["lvl-ip daemon", "without root, after: sudo lvl-ip setup-net --iface eth0"],
+        ["sudo lvl-ip daemon --pcap all.pcapng", "with a record of every frame"],
+        ["sudo lvl-ip daemon --impair 'loss=1% delay=100ms'", "on a bad line"],
+        ["sudo lvl-ip daemon --group netdev", "members of netdev may use it"],
+      ),
+    )
+    .action(async (options) => finish(await (await import("./daemon.ts")).daemon(options)));
+}
+
+const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
+
+function addPing(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "ping",
+    "ping a host through the stack",
+    "Send ICMP echo requests through the stack, and show the answers as ping(8) does.",
+  )
+    .argument("<host>", "address or name")
+    .option("-c, --count <n>", "stop after so many requests", wholeNumber(1, Infinity))
+    .option(
+      "-i, --interval <seconds>",
+      "time between requests, 0 for as fast as can be (default: 1)",
+      seconds,
+    )
+    .option("-W, --wait <seconds>", "how long to wait if nothing answers, 0 for ever (default: 10)", seconds)
+    .option("-w, --deadline <seconds>", "end after this time, whatever came", seconds)
+    .option("-s, --size <bytes>", "payload of a request (default: 56)", wholeNumber(0, 65507))
+    .option("-t, --ttl <n>", "time to live (default: 64)", wholeNumber(1, 255))
+    .option("-q, --quiet", "print only the first line and the summary")
+    .option("-D, --timestamps", "print the time before each line, in seconds since 1970")
+    .option("-n, --numeric", "accepted for ping's sake: addresses are never turned into names")
+    .option("--json", "print one JSON object a line: each answer, then the summary")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip ping 8.8.8.8", "until Ctrl-C, which prints the summary (Ctrl-\\ a short one)"],
+        ["lvl-ip ping -c 3 -i 0.2 10.0.0.5", "three, a fifth of a second apart"],
+        ["lvl-ip ping -c 1 -t 1 8.8.8.8", "who is the first router?"],
+        ["lvl-ip ping -q -c 1000 -i 0 10.0.0.5", "how fast does it go?"],
+      ) + "\n\nExit status: 0 if something answered, 1 if nothing did, 2 for other errors.",
+    )
+    .action(async (host: string, options) => {
+      finish(await (await import("./ping.ts")).ping(host, options, io));
+    });
+}
+
+function addConnect(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "connect",
+    "open a TCP connection through the stack",
+    "Open a TCP connection through the stack: a two-way pipe, or one question and its answer.",
+  )
+    .argument("<host:port>", "where to", target)
+    .option(
+      "--send <text>",
+      "send this instead of stdin, then end our side; \\n \\r \\t \\0 \\xHH and \\\\ mean what they do in C",
+    )
+    .option(
+      "--timeout <seconds>",
+      "give up connecting, and end when nothing more comes, after this time",
+      seconds,
+    )
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip connect 192.168.99.1:2048 --send hello", "ask, print the answer"],
+        ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'", ""],
+        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D ends our side, Ctrl-C all"],
+        ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary data, both ways"],
+      ) + "\n\n" + [
+        "It ends when the peer closes its side. With --send it ends too when nothing came for --timeout",
+        "(5 seconds if not given): status 0 if there was an answer, 1 if there was none. From a pipe, bytes",
+        "still coming on stdin are sent even after the peer closed its side, until they pause for a second.",
+        "Exit status: 0 if the connection ended well, 1 if not, 130 after Ctrl-C.",
+      ].join("\n"),
+    )
+    .action(async (where, options) => {
+      finish(await (await import("./connect.ts")).connect(where, options, io));
+    });
+}
+
+function addStatus(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "status",
+    "show connections, neighbours, routes, packets",
+    "Show what the daemon is doing: connections, neighbours, routes, packets.",
+  )
+    .option("--json", "print everything as JSON")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip status", ""],
+        ["watch -n1 lvl-ip status", "look again every second"],
+        ["lvl-ip status --json | jq .counters", ""],
+      ),
+    )
+    .action(async (options) => finish(await (await import("./status.ts")).status(options, io)));
+}
+
+function addSetupNet(program: Command, finish: Finish): void {
+  command(
+    program,
+    "setup-net",
+    "let the stack out through the host",
+    "Make a TAP of yours and let it reach the internet through one of the host's interfaces.",
+  )
+    .option("--iface <name>", "the interface towards the internet, e.g. enp0s3")
+    .option("--tap <name>", "TAP device", "tap0")
+    .option("--gateway <cidr>", "the host's address on the TAP", address, "10.0.0.5/24")
+    .option("--owner <user>", "who may use the TAP without root (default: who called sudo)")
+    .addOption(new Option("--user <user>", "the same").hideHelp())
+    .option("--dry-run", "print the commands and run none")
+    .option("--undo", "take back exactly what was added")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      examples(
+        ["lvl-ip setup-net --iface enp0s3 --dry-run", "what would it do?"],
+        ["sudo lvl-ip setup-net --iface enp0s3", "do it; then, without root: lvl-ip daemon"],
+        ["sudo lvl-ip setup-net --undo", "take it back"],
+      ),
+    )
+    .action(async ({ user, ...options }) => {
+      finish(await (await import("./setup_net.ts")).setupNet({ ...options, owner: options.owner ?? user }));
+    });
+}
+
+function addDoctor(program: Command, finish: Finish): void {
+  command(
+    program,
+    "doctor",
+    "check what a run needs",
+    "Check what a run needs, and name the command that mends each lack.",
+  )
+    .option("--tap <name>", "TAP device", "tap0")
+    .option("--json", "print JSON")
+    .option("--socket <path>", SOCKET)
+    .addHelpText("after", examples(["lvl-ip doctor", ""], ["lvl-ip doctor --json", "for scripts"]))
+    .action(async (options) => finish(await (await import("./doctor.ts")).doctor(options)));
+}

@@ -15,6 +15,7 @@ export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
+export const ENONET = 64;
 export const EPROTO = 71;
 export const ENOTSOCK = 88;
 export const EDESTADDRREQ = 89;

@@ -49,6 +49,7 @@ export const SO_DOMAIN = 39;
 /** Options at IPPROTO_IP. */
 export const IP_TOS = 1;
 export const IP_TTL = 2;
+export const IP_RECVERR = 11;
 export const IP_MTU = 14;
 
 /** Who talks to whom; filled by `Stack.name`. Reused, never allocated per call. */

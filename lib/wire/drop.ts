@@ -73,6 +73,17 @@ export const DROP = {
   tcpNoSocket: 45,
   tcpBacklogFull: 46,
   tcpOutOfMemory: 47,
+  /** A reset that was not sent, since too many were. */
+  tcpResetRateLimited: 48,
+  /** A segment for a listener that neither opens a connection nor calls for a reset. */
+  tcpNotSyn: 49,
+
+  /** A packet of ours that found the line of those to be sent full. */
+  ipSendQueueFull: 50,
+  /** Larger than the way to its destination takes, and there is no fragmentation. */
+  ipTooBig: 51,
+  /** Redirects are not heeded (RFC 1122 3.2.2.2 lets a host with one router do so). */
+  icmpRedirectIgnored: 52,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

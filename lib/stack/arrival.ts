@@ -1,0 +1,26 @@
+import type { Memory } from "../buffer/memory.ts";
+import { EthernetHeader } from "../wire/ethernet.ts";
+import { Icmpv4Header, QuotedPacket } from "../wire/icmpv4.ts";
+import { Ipv4Header } from "../wire/ipv4.ts";
+import { UdpHeader } from "../wire/udp.ts";
+
+/** The packet that is being taken in, as far as it was read. One object, reused. */
+export class Arrival {
+  memory: Memory | null = null;
+  /** Where the IP packet begins, and its bytes as far as they arrived. */
+  offset = 0;
+  length = 0;
+  readonly ethernet = new EthernetHeader();
+  readonly ip = new Ipv4Header();
+  readonly icmp = new Icmpv4Header();
+  readonly quoted = new QuotedPacket();
+  readonly udp = new UdpHeader();
+  /** It came in a broadcast or multicast frame. */
+  isLinkBroadcast = false;
+  /** It is addressed to an IP broadcast or multicast address. */
+  isBroadcast = false;
+  /** The device vouches for its transport checksum, or it never left this host. */
+  isVerified = false;
+  /** We sent it ourselves. */
+  isLoopback = false;
+}

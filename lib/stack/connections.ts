@@ -1,0 +1,96 @@
+import { EVENT_CLOSED, EVENT_CONNECTED, State } from "../tcp/state.ts";
+import { advanceTimers } from "../tcp/timers.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+
+/** Puts a connection that was opened in the tables. */
+export function addConnection(core: Core, connection: Connection): void {
+  core.connections.add(connection);
+  touch(core, connection);
+}
+
+/**
+ * To be called after any call into lib/tcp: tells those concerned what happened, sets the timer, and puts the connection
+ * in the line of those that may have something to send.
+ */
+export function touch(core: Core, connection: Connection): void {
+  if (settle(core, connection)) core.pending.add(connection);
+}
+
+/** The same without the line; false when the connection is over. */
+export function settle(core: Core, connection: Connection): boolean {
+  const { tcb } = connection;
+  const { events } = tcb;
+  if (events !== 0) {
+    tcb.events = 0;
+    report(core, connection, events);
+  }
+  if (connection.isForgotten) return false;
+  if (tcb.deadline !== connection.dueUs) core.timers.arm(connection, tcb.deadline);
+  return true;
+}
+
+function report(core: Core, connection: Connection, events: number): void {
+  const { listener, socket } = connection;
+  if ((events & EVENT_CONNECTED) !== 0) {
+    if (listener !== null) {
+      connection.wasEstablished = true;
+      core.counters.tcpPassiveOpens++;
+      listener.push(connection);
+      core.sockets.markReady(listener.socket);
+    } else {
+      core.counters.tcpActiveOpens++;
+    }
+  }
+  if ((events & EVENT_CLOSED) !== 0) {
+    if (listener !== null && !connection.wasEstablished) {
+      listener.halfOpen.delete(connection);
+      connection.listener = null;
+    }
+    if (connection.tcb.error !== 0) core.counters.tcpFailures++;
+    forget(core, connection);
+  }
+  if (socket !== null) core.sockets.markReady(socket);
+}
+
+/** Takes a connection out of all tables and gives back its port, unless its socket asked for that port by name. */
+export function forget(core: Core, connection: Connection): void {
+  if (connection.isForgotten) return;
+  connection.isForgotten = true;
+  core.connections.remove(connection);
+  core.timers.remove(connection);
+  const { binding, socket } = connection;
+  connection.binding = null;
+  // Without a program, now or later, nobody will read what is left.
+  if (socket === null && connection.listener === null) connection.tcb.receiveBuffer.release();
+  if (binding === null || (socket !== null && socket.isBound)) return;
+  core.tcpPorts.remove(binding);
+  if (socket !== null) socket.binding = null;
+}
+
+/** Fires the timers of all connections that are due. */
+export function advanceConnections(core: Core, now: number): void {
+  for (let due = core.timers.takeDue(now); due !== null; due = core.timers.takeDue(now)) {
+    advanceTimers(due.tcb, now);
+    touch(core, due);
+  }
+}
+
+/** RFC 6191, and Linux's tcp_tw_reuse: how much later than the old connection's last segment its successor may come. */
+const REUSE_AFTER_US = 1_000_000;
+/** What Linux adds to the old connection's last sequence number for the new one's first. */
+const REUSE_DISTANCE = 65535 + 2;
+
+/**
+ * Whether an outgoing connection may take the place of one in TIME-WAIT: its timestamps tell old segments from new ones.
+ */
+export function mayTakeOver(old: Connection, now: number): boolean {
+  const { tcb } = old;
+  return tcb.state === State.TIME_WAIT && tcb.options.timestamps &&
+    now - tcb.timestamps.recentAtUs > REUSE_AFTER_US;
+}
+
+/** The initial sequence number of a connection that takes the place of one in TIME-WAIT. */
+export function successorSequence(old: Connection): number {
+  return (old.tcb.snd.nxt + REUSE_DISTANCE) | 0;
+}

@@ -1,0 +1,184 @@
+import { Memory } from "../buffer/memory.ts";
+import { MemoryPool } from "../buffer/memory_pool.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../tcp/settings.ts";
+import { Tcb } from "../tcp/tcb.ts";
+import type { IpAddress, MacAddress } from "../wire/address.ts";
+import { isLoopback, maskOf, parseIp } from "../wire/address.ts";
+import type { DropCode } from "../wire/drop.ts";
+import { EthernetHeader } from "../wire/ethernet.ts";
+import { Icmpv4Header } from "../wire/icmpv4.ts";
+import { Ipv4Header } from "../wire/ipv4.ts";
+import { TcpHeader } from "../wire/tcp.ts";
+import { UdpHeader } from "../wire/udp.ts";
+import { ArpState } from "./arp_state.ts";
+import { Arrival } from "./arrival.ts";
+import { checkConfig, type StackConfig } from "./config.ts";
+import { type Connection, PendingList } from "./connection.ts";
+import { ConnectionTable } from "./connection_table.ts";
+import { Counters } from "./counters.ts";
+import { InitialSequence } from "./isn.ts";
+import { ListenerTable } from "./listener.ts";
+import { NeighborTable } from "./neighbor.ts";
+import { type Packet, PacketPool, PacketQueue } from "./packet.ts";
+import { PortSpace } from "./port_space.ts";
+import { EphemeralPorts } from "./ports.ts";
+import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
+import { LocalAddresses, Route, RoutingTable } from "./routes.ts";
+import { SipHash } from "./siphash.ts";
+import { SocketTable } from "./socket_table.ts";
+import { type Notice, SocketKind, type StackFeatures } from "./socket_types.ts";
+import { TimerTable } from "./timer_table.ts";
+
+/** What the segments that the device cuts from one packet may carry together: an IP packet less two long headers. */
+const MAX_GSO_BYTES = 65535 - 120;
+/** Packets that wait for their turn; what comes beyond is dropped, as a full queue of a device does. */
+const MAX_OUTBOX_PACKETS = 1024;
+const MAX_OUTBOX_BYTES = 4 << 20;
+const MAX_NOTICES = 64;
+/** Linux's icmp_msgs_per_sec and icmp_msgs_burst; and icmp_ratelimit, one a second and six at once for one peer. */
+const ICMP_ERRORS_PER_SECOND = 1000;
+const ICMP_ERRORS_BURST = 50;
+const ICMP_ERRORS_PER_PEER_BURST = 6;
+const RESETS_PER_SECOND = 5000;
+const RESETS_BURST = 1000;
+
+/** 127.0.0.1 */
+export const LOCALHOST: IpAddress = parseIp("127.0.0.1")!;
+
+/** All state that the parts of the stack share, and no protocol: what a Tcb is to a connection, this is to the host. */
+export class Core {
+  /** The time of the last call, microseconds. */
+  now = 0;
+  readonly mac: MacAddress;
+  readonly mtu: number;
+  readonly features: StackFeatures;
+  readonly random: () => number;
+  readonly counters = new Counters();
+  readonly notices: Notice[] = [];
+
+  // Addresses and ways
+  readonly local: LocalAddresses;
+  readonly routes = new RoutingTable();
+  readonly arp: ArpState;
+  readonly neighbors: NeighborTable;
+
+  // Memory
+  readonly memory = new MemoryPool();
+  readonly packets = new PacketPool(this.memory);
+
+  // Intents: what is to be sent
+  readonly outbox = new PacketQueue();
+  readonly pending = new PendingList();
+  /** The packet whose bytes are in the frame that was filled last. */
+  packetInFrame: Packet | null = null;
+  /** Whose turn it is: a packet's or a connection's. */
+  isPacketsTurn = false;
+  /** `transmit` stopped while there was more to do. */
+  isOverdue = false;
+  /** Sockets that found the outbox full. */
+  blockedSockets = 0;
+  readonly icmpErrorRate = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);
+  readonly icmpPeerRate = new PeerBuckets(1, ICMP_ERRORS_PER_PEER_BURST);
+  readonly resetRate = new TokenBucket(RESETS_PER_SECOND, RESETS_BURST);
+  /** IPv4 identification of the next packet. */
+  identification: number;
+
+  // Transports
+  readonly tcpSettings: TcpSettings;
+  readonly connections: ConnectionTable;
+  readonly listeners = new ListenerTable();
+  readonly timers = new TimerTable<Connection>();
+  readonly tcpPorts = new PortSpace();
+  readonly udpPorts = new PortSpace();
+  /** Of ICMP echo the identifiers are the ports. */
+  readonly echoPorts = new PortSpace();
+  readonly ephemeral: EphemeralPorts;
+  readonly initialSequence: InitialSequence;
+  readonly hash: SipHash;
+  readonly hashWords = new Int32Array(4);
+  readonly sockets = new SocketTable();
+
+  // Reused for every packet
+  readonly arrival = new Arrival();
+  readonly segmentIn = new TcpHeader();
+  readonly segmentOut = new TcpHeader();
+  readonly resetOut = new TcpHeader();
+  readonly icmpOut = new Icmpv4Header();
+  readonly udpOut = new UdpHeader();
+  readonly ipOut = new Ipv4Header();
+  readonly ethernetOut = new EthernetHeader();
+  /** Where a packet to ourselves lies while it is taken in; made when the first one is sent. */
+  private loopback: Memory | null = null;
+
+  constructor(config: StackConfig) {
+    checkConfig(config);
+    const { mac, mtu, addresses, gateway, random, secret } = config;
+    this.mac = mac;
+    this.mtu = mtu;
+    this.random = random;
+    this.features = config.features ?? { checksum: false, segmentation: false };
+    this.local = new LocalAddresses(addresses.map((own) => ({ ...own })));
+    for (const { address, prefixLength } of addresses) {
+      this.routes.add(new Route(address & maskOf(prefixLength), prefixLength, 0, 0, address, mtu));
+    }
+    if (gateway !== undefined) {
+      this.routes.add(new Route(0, 0, gateway, 0, this.local.sourceFor(gateway), mtu));
+    }
+    this.arp = new ArpState(mac, config.announce ?? true);
+    this.neighbors = new NeighborTable(this.arp.queue, random);
+    this.identification = random() & 0xffff;
+    this.hash = new SipHash(secret);
+    this.initialSequence = new InitialSequence(this.hash);
+    this.ephemeral = new EphemeralPorts(this.hash, random);
+    this.connections = new ConnectionTable(secret[secret.length - 1] | 0);
+    this.tcpSettings = {
+      ...DEFAULT_SETTINGS,
+      mss: mtu - 40,
+      gsoMaxSegments: this.features.segmentation ? gsoSegments(mtu) : 1,
+      ...config.tcp,
+    };
+  }
+
+  newTcb(): Tcb {
+    return new Tcb(this.tcpSettings, this.memory);
+  }
+
+  drop(code: DropCode): void {
+    this.counters.drop(code);
+  }
+
+  notice(notice: Notice): void {
+    if (this.notices.length < MAX_NOTICES) this.notices.push(notice);
+  }
+
+  get outboxIsFull(): boolean {
+    return this.outbox.count >= MAX_OUTBOX_PACKETS || this.outbox.bytes >= MAX_OUTBOX_BYTES;
+  }
+
+  /** Our address for packets to `destination`; 0 when there is no way to it. */
+  sourceFor(destination: IpAddress): IpAddress {
+    if (this.local.isOwn(destination)) return destination;
+    if (isLoopback(destination)) return LOCALHOST;
+    return this.routes.lookup(destination)?.source ?? 0;
+  }
+
+  /** There is room in the outbox again: tells the sockets that found it full. */
+  tellUnblocked(): void {
+    if (this.outbox.count > MAX_OUTBOX_PACKETS / 2 || this.outbox.bytes > MAX_OUTBOX_BYTES / 2) return;
+    this.blockedSockets = 0;
+    for (const socket of this.sockets) {
+      if (socket.kind === SocketKind.stream || !socket.isBlocked) continue;
+      socket.isBlocked = false;
+      this.sockets.markReady(socket);
+    }
+  }
+
+  get loopbackMemory(): Memory {
+    this.loopback ??= new Memory(65536 + 256);
+    return this.loopback;
+  }
+}
+
+function gsoSegments(mtu: number): number {
+  return Math.max(1, Math.floor(MAX_GSO_BYTES / (mtu - 40)));
+}

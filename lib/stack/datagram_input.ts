@@ -1,0 +1,79 @@
+import { DROP } from "../wire/drop.ts";
+import { ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
+import { IP_PROTOCOL } from "../wire/ipv4.ts";
+import { UDP_HEADER } from "../wire/udp.ts";
+import { EHOSTUNREACH } from "../errno.ts";
+import type { Arrival } from "./arrival.ts";
+import type { Core } from "./core.ts";
+import type { Packet } from "./packet.ts";
+import type { DatagramSocket } from "./socket.ts";
+import { DATAGRAM_ERROR } from "./socket_types.ts";
+
+/** What a queued message costs beside its bytes, so that a flood of empty ones is bounded too. */
+const OVERHEAD = 256;
+
+/** Whether one more message of `length` bytes fits into the socket's buffer. */
+function hasRoom(socket: DatagramSocket, length: number): boolean {
+  const { queue } = socket;
+  return queue.bytes + queue.count * OVERHEAD + length <= socket.receiveBuffer;
+}
+
+/**
+ * Queues `length` bytes of the packet that came in for the socket to read, with its addresses; the caller adds the ports.
+ * Null if the socket's buffer is full.
+ */
+export function receiveMessage(
+  core: Core,
+  socket: DatagramSocket,
+  arrival: Arrival,
+  offset: number,
+  length: number,
+  now: number,
+): Packet | null {
+  if (socket.isReadShut || !hasRoom(socket, length)) {
+    core.drop(DROP.udpQueueFull);
+    return null;
+  }
+  const { ip } = arrival;
+  const message = core.packets.acquire(length);
+  message.memory!.bytes.set(arrival.memory!.bytes.subarray(offset, offset + length), 0);
+  message.source = ip.source;
+  message.destination = ip.destination;
+  message.ttl = ip.ttl;
+  message.tos = (ip.dscp << 2) | ip.ecn;
+  message.receivedAtUs = now;
+  socket.queue.push(message);
+  core.sockets.markReady(socket);
+  return message;
+}
+
+/**
+ * Tells the socket that sent `packet` that nobody answered for the next hop, as a router would have: Linux sends itself
+ * the same ICMP message.
+ */
+export function reportUnreachable(core: Core, packet: Packet, now: number): void {
+  const socket = core.sockets.get(packet.socket);
+  if (socket === null || !("queue" in socket)) return;
+  if (packet.destination === socket.remoteAddress) socket.error = EHOSTUNREACH;
+  if (socket.receivesErrors) queueOwnReport(core, socket, packet, now);
+  core.sockets.markReady(socket);
+}
+
+function queueOwnReport(core: Core, socket: DatagramSocket, packet: Packet, now: number): void {
+  const skipped = packet.protocol === IP_PROTOCOL.udp ? UDP_HEADER : 0;
+  const length = packet.length - skipped;
+  if (!hasRoom(socket, length)) return;
+  const message = core.packets.acquire(length);
+  const start = packet.offset + skipped;
+  message.memory!.bytes.set(packet.memory!.bytes.subarray(start, start + length), 0);
+  message.kind = DATAGRAM_ERROR;
+  message.errno = EHOSTUNREACH;
+  message.icmpType = ICMP_TYPE.unreachable;
+  message.icmpCode = ICMP_UNREACHABLE.host;
+  message.source = packet.destination;
+  message.sourcePort = packet.destinationPort;
+  message.destination = message.reporter = packet.source;
+  message.destinationPort = packet.sourcePort;
+  message.receivedAtUs = now;
+  socket.queue.push(message);
+}

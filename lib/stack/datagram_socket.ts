@@ -1,0 +1,211 @@
+import {
+  EACCES,
+  EADDRINUSE,
+  EAGAIN,
+  EDESTADDRREQ,
+  EINVAL,
+  EMSGSIZE,
+  ENETUNREACH,
+  ENOTCONN,
+  EPIPE,
+} from "../errno.ts";
+import { ANY, type IpAddress, isMulticast } from "../wire/address.ts";
+import { fold, pseudoSum, sum } from "../wire/checksum.ts";
+import { emitIcmpv4, ICMP_HEADER, ICMP_TYPE } from "../wire/icmpv4.ts";
+import { IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
+import { emitUdp, UDP_CHECKSUM_OFFSET, UDP_HEADER } from "../wire/udp.ts";
+import { chooseAnyPort, hold, portSpaceOf } from "./bind.ts";
+import { type Core, LOCALHOST } from "./core.ts";
+import type { Packet } from "./packet.ts";
+import type { DatagramSocket } from "./socket.ts";
+import { type Datagram, SHUT_RD, SHUT_RDWR, SHUT_WR, SocketKind } from "./socket_types.ts";
+
+/** Most that an IP packet carries. */
+const MAX_PAYLOAD = 65535 - IPV4_HEADER;
+
+/** connect(2) of a datagram socket: whom `sendTo` sends to by default, and from whom alone it hears. */
+export function connectDatagram(
+  core: Core,
+  socket: DatagramSocket,
+  address: IpAddress,
+  port: number,
+): number {
+  const remote = address === ANY ? LOCALHOST : address;
+  const source = sourceOf(core, socket, remote);
+  if (source === ANY) return -ENETUNREACH;
+  const space = portSpaceOf(core, socket);
+  const old = socket.binding;
+  if (old === null || old.address === ANY) {
+    const chosen = old === null ? chooseAnyPort(core, space) : old.port;
+    if (chosen === 0) return -EADDRINUSE;
+    if (old !== null) space.remove(old);
+    hold(space, socket, source, chosen);
+  }
+  socket.remoteAddress = remote;
+  socket.remotePort = port;
+  return 0;
+}
+
+/** Our address for a message to `remote`; ANY: there is no way to it. */
+function sourceOf(core: Core, socket: DatagramSocket, remote: IpAddress): IpAddress {
+  const { binding } = socket;
+  const bound = binding === null ? ANY : binding.address;
+  if (bound !== ANY && core.local.has(bound)) return bound;
+  if (isMulticast(remote) || core.local.isBroadcast(remote)) return core.local.sourceFor(remote);
+  return core.sourceFor(remote);
+}
+
+/** Sends one message: its length, or -EAGAIN when too much waits to be sent, or another -errno as sendto(2) has it. */
+export function sendMessage(core: Core, socket: DatagramSocket, message: Datagram): number {
+  if (socket.error !== 0) return takeDatagramError(socket);
+  if (socket.isWriteShut) return -EPIPE;
+  const destination = message.address !== ANY ? message.address : socket.remoteAddress;
+  const port = message.address !== ANY ? message.port : socket.remotePort;
+  if (destination === ANY) return -EDESTADDRREQ;
+  const refused = checkMessage(core, socket, message, destination, port);
+  if (refused !== 0) return refused;
+  const source = sourceOf(core, socket, destination);
+  if (source === ANY) return -ENETUNREACH;
+  if (socket.binding === null) {
+    const space = portSpaceOf(core, socket);
+    const chosen = chooseAnyPort(core, space);
+    if (chosen === 0) return -EAGAIN;
+    hold(space, socket, ANY, chosen);
+  }
+  if (core.outboxIsFull) {
+    socket.isBlocked = true;
+    core.blockedSockets++;
+    return -EAGAIN;
+  }
+  const packet = socket.kind === SocketKind.icmp
+    ? buildEcho(core, socket, message)
+    : buildUdp(core, socket, message, source, destination, port);
+  packet.source = source;
+  packet.destination = destination;
+  packet.ttl = message.ttl > 0 ? message.ttl : isMulticast(destination) ? 1 : socket.ttl;
+  packet.tos = socket.tos;
+  packet.dontFragment = true;
+  packet.socket = socket.handle;
+  core.outbox.push(packet);
+  return message.length;
+}
+
+function checkMessage(
+  core: Core,
+  socket: DatagramSocket,
+  message: Datagram,
+  destination: IpAddress,
+  port: number,
+): number {
+  const { bytes, offset, length } = message;
+  if (offset < 0 || length < 0 || offset + length > bytes.length) {
+    throw new RangeError(
+      `Cannot send: ${length} bytes at ${offset} are not within the message's ${bytes.length} bytes`,
+    );
+  }
+  let header = 0;
+  if (socket.kind === SocketKind.icmp) {
+    if (length < ICMP_HEADER) return -EINVAL;
+    if (bytes[offset] !== ICMP_TYPE.echoRequest || bytes[offset + 1] !== 0) return -EINVAL;
+  } else {
+    if (port < 1 || port > 65535) return -EINVAL;
+    header = UDP_HEADER;
+  }
+  if (core.local.isBroadcast(destination) && !socket.broadcast) return -EACCES;
+  const most = core.local.has(destination) ? MAX_PAYLOAD : core.mtu - IPV4_HEADER;
+  return header + length > most ? -EMSGSIZE : 0;
+}
+
+/** As Linux: the identifier is the socket's, whatever the program wrote, and so is the checksum. */
+function buildEcho(core: Core, socket: DatagramSocket, message: Datagram): Packet {
+  const { bytes, offset, length } = message;
+  const packet = core.packets.acquire(length);
+  const memory = packet.memory!;
+  memory.bytes.set(bytes.subarray(offset, offset + length), 0);
+  const { icmpOut } = core;
+  icmpOut.type = ICMP_TYPE.echoRequest;
+  icmpOut.code = 0;
+  icmpOut.setEcho(socket.binding!.port, memory.view.getUint16(6));
+  emitIcmpv4(memory, 0, icmpOut, length - ICMP_HEADER);
+  packet.protocol = IP_PROTOCOL.icmp;
+  packet.sourcePort = socket.binding!.port;
+  return packet;
+}
+
+function buildUdp(
+  core: Core,
+  socket: DatagramSocket,
+  message: Datagram,
+  source: IpAddress,
+  destination: IpAddress,
+  port: number,
+): Packet {
+  const { bytes, offset, length } = message;
+  const packet = core.packets.acquire(UDP_HEADER + length);
+  const memory = packet.memory!;
+  memory.bytes.set(bytes.subarray(offset, offset + length), UDP_HEADER);
+  const { udpOut } = core;
+  udpOut.sourcePort = socket.binding!.port;
+  udpOut.destinationPort = port;
+  udpOut.length = UDP_HEADER + length;
+  emitUdp(memory, 0, udpOut);
+  const pseudo = pseudoSum(source, destination, IP_PROTOCOL.udp, udpOut.length);
+  // RFC 768: a sum of 0 is sent as all ones, since 0 means that there is none.
+  memory.view.setUint16(UDP_CHECKSUM_OFFSET, fold(sum(memory, 0, udpOut.length, pseudo)) || 0xffff);
+  packet.protocol = IP_PROTOCOL.udp;
+  packet.sourcePort = udpOut.sourcePort;
+  packet.destinationPort = port;
+  return packet;
+}
+
+/** The error of an earlier message as `-errno`, given once. */
+export function takeDatagramError(socket: DatagramSocket): number {
+  const { error } = socket;
+  socket.error = 0;
+  return error === 0 ? 0 : -error;
+}
+
+/** The next message or error; its length (what does not fit is cut off), or -EAGAIN, or the error of an earlier one. */
+export function receiveMessageInto(core: Core, socket: DatagramSocket, message: Datagram): number {
+  if (socket.error !== 0 && !socket.receivesErrors) return takeDatagramError(socket);
+  const packet = socket.queue.shift();
+  if (packet === null) {
+    if (socket.error !== 0) return takeDatagramError(socket);
+    return socket.isReadShut ? 0 : -EAGAIN;
+  }
+  const length = Math.min(packet.length, message.bytes.length);
+  message.bytes.set(packet.memory!.bytes.subarray(packet.offset, packet.offset + length), 0);
+  message.offset = 0;
+  message.length = length;
+  message.address = packet.source;
+  message.port = packet.sourcePort;
+  message.localAddress = packet.destination;
+  message.localPort = packet.destinationPort;
+  message.ttl = packet.ttl;
+  message.kind = packet.kind;
+  message.icmpType = packet.icmpType;
+  message.icmpCode = packet.icmpCode;
+  message.errno = packet.errno;
+  message.mtu = packet.mtu;
+  message.sourceAddress = packet.reporter;
+  message.receivedAtUs = packet.receivedAtUs;
+  core.packets.release(packet);
+  return length;
+}
+
+/** shutdown(2) of a connected datagram socket. */
+export function shutdownDatagram(core: Core, socket: DatagramSocket, how: number): number {
+  if (how < SHUT_RD || how > SHUT_RDWR) return -EINVAL;
+  if (socket.remoteAddress === ANY) return -ENOTCONN;
+  if (how !== SHUT_WR) socket.isReadShut = true;
+  if (how !== SHUT_RD) socket.isWriteShut = true;
+  core.sockets.markReady(socket);
+  return 0;
+}
+
+/** close(2): what waits to be sent is sent still, what waits to be read is dropped. */
+export function closeDatagram(core: Core, socket: DatagramSocket): void {
+  if (socket.binding !== null) portSpaceOf(core, socket).remove(socket.binding);
+  socket.binding = null;
+  socket.queue.clear(core.packets);
+}

@@ -1,0 +1,153 @@
+import { type Frame, FRAME_START } from "../buffer/frame.ts";
+import type { Memory, Slices } from "../buffer/memory.ts";
+import type { MacAddress } from "../wire/address.ts";
+import { add, fold, pseudoSum, sum, swap } from "../wire/checksum.ts";
+import { emitEthernet, ETHER_TYPE, ETHERNET_HEADER } from "../wire/ethernet.ts";
+import { emitIpv4, IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
+import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
+import type { Connection } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { ipInput } from "./ip.ts";
+import type { Packet } from "./packet.ts";
+
+/** Where the IP header lies in an outgoing frame, and where what follows it. */
+const IP_OFFSET = FRAME_START + ETHERNET_HEADER;
+const TRANSPORT_OFFSET = IP_OFFSET + IPV4_HEADER;
+
+function emitLink(core: Core, frame: Frame, mac: MacAddress): void {
+  const { ethernetOut } = core;
+  ethernetOut.destination = mac;
+  ethernetOut.source = core.mac;
+  ethernetOut.etherType = ETHER_TYPE.ipv4;
+  emitEthernet(frame.memory, FRAME_START, ethernetOut);
+}
+
+/** The IP header of a packet of `length` bytes; what differs by protocol is in `core.ipOut` already. */
+function emitIp(core: Core, memory: Memory, offset: number, length: number): void {
+  const { ipOut } = core;
+  ipOut.totalLength = length;
+  // RFC 6864: unique while it could be needed to put fragments together; of packets that are never fragmented any will do.
+  ipOut.identification = core.identification;
+  core.identification = (core.identification + 1) & 0xffff;
+  emitIpv4(memory, offset, ipOut);
+  core.counters.ipOut++;
+}
+
+function fillIpOfPacket(core: Core, packet: Packet): void {
+  const { ipOut, counters } = core;
+  ipOut.dscp = packet.tos >> 2;
+  ipOut.ecn = packet.tos & 3;
+  ipOut.dontFragment = packet.dontFragment;
+  ipOut.ttl = packet.ttl;
+  ipOut.protocol = packet.protocol;
+  ipOut.source = packet.source;
+  ipOut.destination = packet.destination;
+  if (packet.protocol === IP_PROTOCOL.icmp) counters.icmpOut++;
+  else if (packet.protocol === IP_PROTOCOL.udp) counters.udpOut++;
+  else counters.tcpOut++;
+}
+
+/** Puts a packet in the frame: its headers in the frame's memory, its payload where it is. */
+export function emitPacket(core: Core, frame: Frame, packet: Packet, mac: MacAddress): void {
+  emitLink(core, frame, mac);
+  fillIpOfPacket(core, packet);
+  emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + packet.length);
+  frame.length = ETHERNET_HEADER + IPV4_HEADER;
+  const { payload } = frame;
+  payload.memory = packet.memory;
+  payload.offset1 = packet.offset;
+  payload.length1 = packet.length;
+  payload.offset2 = payload.length2 = 0;
+}
+
+/** Takes a packet to ourselves in, at once: it never sees the wire. */
+export function loopPacket(core: Core, packet: Packet, now: number): void {
+  const memory = core.loopbackMemory;
+  const length = IPV4_HEADER + packet.length;
+  fillIpOfPacket(core, packet);
+  emitIp(core, memory, 0, length);
+  const { offset } = packet;
+  memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), IPV4_HEADER);
+  loopInput(core, memory, length, now);
+}
+
+function fillIpOfConnection(core: Core, connection: Connection): void {
+  const { ipOut, segmentOut } = core;
+  ipOut.dscp = connection.dscp;
+  ipOut.ecn = segmentOut.ecn;
+  // TCP finds out the path's MTU (RFC 1191): its packets are never fragmented.
+  ipOut.dontFragment = true;
+  ipOut.ttl = connection.ttl;
+  ipOut.protocol = IP_PROTOCOL.tcp;
+  ipOut.source = connection.localAddress;
+  ipOut.destination = connection.remoteAddress;
+  segmentOut.sourcePort = connection.localPort;
+  segmentOut.destinationPort = connection.remotePort;
+}
+
+/** Puts the segment in `core.segmentOut`, whose payload is in the frame already, in the frame. */
+export function emitSegment(core: Core, frame: Frame, connection: Connection, mac: MacAddress): void {
+  const { memory, payload } = frame;
+  emitLink(core, frame, mac);
+  fillIpOfConnection(core, connection);
+  const header = emitTcp(memory, TRANSPORT_OFFSET, core.segmentOut);
+  const length = header + payload.length1 + payload.length2;
+  emitIp(core, memory, IP_OFFSET, IPV4_HEADER + length);
+  frame.length = ETHERNET_HEADER + IPV4_HEADER + header;
+  const { localAddress, remoteAddress, tcb } = connection;
+  const pseudo = pseudoSum(localAddress, remoteAddress, IP_PROTOCOL.tcp, length);
+  let checksum = pseudo;
+  if (core.features.checksum) {
+    // The device adds the sum from here on to what is in the field, and complements it.
+    frame.checksumStart = ETHERNET_HEADER + IPV4_HEADER;
+    frame.checksumOffset = TCP_CHECKSUM_OFFSET;
+  } else {
+    checksum = fold(sumPayload(payload, sum(memory, TRANSPORT_OFFSET, header, pseudo)));
+  }
+  memory.view.setUint16(TRANSPORT_OFFSET + TCP_CHECKSUM_OFFSET, checksum);
+  // Every segment that the device cuts gets all the options, so SACK blocks take room in each.
+  const { sackCount } = core.segmentOut;
+  const segment = tcb.snd.mss - (sackCount === 0 ? 0 : 4 + 8 * sackCount);
+  if (payload.length1 + payload.length2 > segment) frame.gsoSize = segment;
+}
+
+/** The sum of both slices, added to `initial`. */
+function sumPayload(payload: Slices, initial: number): number {
+  const { memory, offset1, length1, offset2, length2 } = payload;
+  if (memory === null || length1 === 0) return initial;
+  const first = sum(memory, offset1, length1, initial);
+  if (length2 === 0) return first;
+  const second = sum(memory, offset2, length2);
+  // What follows an odd number of bytes has its halves exchanged (RFC 1071 2 B).
+  return add(first, (length1 & 1) === 1 ? swap(second) : second);
+}
+
+/** The same for a connection whose peer is in this stack too. */
+export function loopSegment(core: Core, connection: Connection, payload: Slices, now: number): void {
+  const memory = core.loopbackMemory;
+  fillIpOfConnection(core, connection);
+  const header = emitTcp(memory, IPV4_HEADER, core.segmentOut);
+  let end = IPV4_HEADER + header;
+  const { offset1, length1, offset2, length2 } = payload;
+  if (payload.memory !== null) {
+    const { bytes } = payload.memory;
+    memory.bytes.set(bytes.subarray(offset1, offset1 + length1), end);
+    end += length1;
+    memory.bytes.set(bytes.subarray(offset2, offset2 + length2), end);
+    end += length2;
+  }
+  emitIp(core, memory, 0, end);
+  loopInput(core, memory, end, now);
+}
+
+function loopInput(core: Core, memory: Memory, length: number, now: number): void {
+  const { arrival } = core;
+  core.counters.loopback++;
+  arrival.memory = memory;
+  arrival.offset = 0;
+  arrival.length = length;
+  arrival.isLinkBroadcast = false;
+  arrival.isVerified = true;
+  arrival.isLoopback = true;
+  ipInput(core, arrival, now);
+}

@@ -1,0 +1,109 @@
+import { ANY, type IpAddress } from "../wire/address.ts";
+import type { Connection } from "./connection.ts";
+import type { StreamSocket } from "./socket.ts";
+
+/** Linux's `net.core.somaxconn`. */
+const MAX_BACKLOG = 4096;
+/** Half-open connections that even the smallest backlog allows, since there are no SYN cookies to fall back on. */
+const MIN_HALF_OPEN = 128;
+
+/** A socket that accepts connections: those half open are counted, those established wait for `accept`. */
+export class Listener {
+  /** The children that are in SYN-RECEIVED. */
+  readonly halfOpen = new Set<Connection>();
+  private backlog = 0;
+  private head: Connection | null = null;
+  private tail: Connection | null = null;
+  private acceptable = 0;
+
+  constructor(
+    readonly socket: StreamSocket,
+    readonly address: IpAddress,
+    readonly port: number,
+    backlog: number,
+  ) {
+    this.setBacklog(backlog);
+  }
+
+  /** As listen(2): negative numbers are read as unsigned. */
+  setBacklog(backlog: number): void {
+    this.backlog = Math.min(backlog >>> 0, MAX_BACKLOG);
+  }
+
+  get length(): number {
+    return this.acceptable;
+  }
+
+  /** Linux counts so that a backlog of n takes n + 1 connections. */
+  get isFull(): boolean {
+    return this.acceptable > this.backlog;
+  }
+
+  /** A SYN finds no place: it is dropped, and the peer will send it again. Here SYN cookies will have their place. */
+  get isHalfOpenFull(): boolean {
+    return this.halfOpen.size >= Math.max(this.backlog, MIN_HALF_OPEN);
+  }
+
+  /** The handshake of a child is complete. */
+  push(connection: Connection): void {
+    this.halfOpen.delete(connection);
+    connection.nextAccepted = null;
+    if (this.tail === null) this.head = connection;
+    else this.tail.nextAccepted = connection;
+    this.tail = connection;
+    this.acceptable++;
+  }
+
+  shift(): Connection | null {
+    const connection = this.head;
+    if (connection === null) return null;
+    this.head = connection.nextAccepted;
+    if (this.head === null) this.tail = null;
+    connection.nextAccepted = null;
+    connection.listener = null;
+    this.acceptable--;
+    return connection;
+  }
+}
+
+/** Finds the listener for a SYN: of those on its port the one with its address, else one with any. */
+export class ListenerTable {
+  private readonly ports = new Map<number, Listener[]>();
+
+  add(listener: Listener): void {
+    const list = this.ports.get(listener.port);
+    if (list === undefined) this.ports.set(listener.port, [listener]);
+    else list.push(listener);
+  }
+
+  remove(listener: Listener): void {
+    const list = this.ports.get(listener.port);
+    if (list === undefined) return;
+    const at = list.indexOf(listener);
+    if (at >= 0) list.splice(at, 1);
+    if (list.length === 0) this.ports.delete(listener.port);
+  }
+
+  /** `choice`: any number that stays the same for one peer; it picks among those who share the port by SO_REUSEPORT. */
+  find(address: IpAddress, port: number, choice: number): Listener | null {
+    const list = this.ports.get(port);
+    if (list === undefined) return null;
+    return pick(list, address, choice) ?? pick(list, ANY, choice);
+  }
+
+  *[Symbol.iterator](): Iterator<Listener> {
+    for (const list of this.ports.values()) yield* list;
+  }
+}
+
+function pick(list: readonly Listener[], address: IpAddress, choice: number): Listener | null {
+  if (list.length === 1) return list[0].address === address ? list[0] : null;
+  let count = 0;
+  for (const listener of list) if (listener.address === address) count++;
+  if (count === 0) return null;
+  let left = (choice >>> 0) % count;
+  for (const listener of list) {
+    if (listener.address === address && left-- === 0) return listener;
+  }
+  return null;
+}

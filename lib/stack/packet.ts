@@ -1,0 +1,127 @@
+import type { Memory } from "../buffer/memory.ts";
+import type { MemoryPool } from "../buffer/memory_pool.ts";
+import type { IpAddress } from "../wire/address.ts";
+
+/**
+ * An IP payload that waits: for its turn to be sent, for its neighbor's address, or to be read by a program. Small and
+ * rare things travel so (ICMP, UDP, resets); the segments of connections never do.
+ */
+export class Packet {
+  next: Packet | null = null;
+  /** From a MemoryPool; the payload begins at `offset`. */
+  memory: Memory | null = null;
+  offset = 0;
+  length = 0;
+  protocol = 0;
+  source: IpAddress = 0;
+  destination: IpAddress = 0;
+  ttl = 0;
+  /** DSCP and ECN, the old TOS octet. */
+  tos = 0;
+  dontFragment = false;
+  /** The socket that sent it, to be told if nobody answers for the next hop; -1: none. */
+  socket = -1;
+
+  // Of a received message, beside the above:
+  sourcePort = 0;
+  destinationPort = 0;
+  /** DATAGRAM_DATA or DATAGRAM_ERROR. */
+  kind: 0 | 1 = 0;
+  icmpType = 0;
+  icmpCode = 0;
+  errno = 0;
+  mtu = 0;
+  /** Who reported an error. */
+  reporter: IpAddress = 0;
+  receivedAtUs = 0;
+}
+
+/** Packets kept for reuse at most; a burst above it is left to the garbage collector. */
+const MAX_SPARE = 1024;
+
+/** Spare packets, so that a flood of pings allocates nothing. */
+export class PacketPool {
+  private spare: Packet | null = null;
+  private spareCount = 0;
+
+  constructor(private readonly memory: MemoryPool) {}
+
+  /** A packet with room for `length` bytes at offset 0 and every other field at its default. */
+  acquire(length: number): Packet {
+    let packet = this.spare;
+    if (packet === null) {
+      packet = new Packet();
+    } else {
+      this.spare = packet.next;
+      this.spareCount--;
+      packet.next = null;
+    }
+    packet.memory = this.memory.acquire(length);
+    packet.offset = 0;
+    packet.length = length;
+    packet.ttl =
+      packet.tos =
+      packet.sourcePort =
+      packet.destinationPort =
+        0;
+    packet.icmpType =
+      packet.icmpCode =
+      packet.errno =
+      packet.mtu =
+      packet.reporter =
+        0;
+    packet.kind = 0;
+    packet.dontFragment = false;
+    packet.socket = -1;
+    return packet;
+  }
+
+  release(packet: Packet): void {
+    if (packet.memory !== null) this.memory.release(packet.memory);
+    packet.memory = null;
+    if (this.spareCount >= MAX_SPARE) return;
+    packet.next = this.spare;
+    this.spare = packet;
+    this.spareCount++;
+  }
+}
+
+/** First in, first out. */
+export class PacketQueue {
+  private head: Packet | null = null;
+  private tail: Packet | null = null;
+  count = 0;
+  /** Payload bytes of all. */
+  bytes = 0;
+
+  get first(): Packet | null {
+    return this.head;
+  }
+
+  push(packet: Packet): void {
+    packet.next = null;
+    if (this.tail === null) this.head = packet;
+    else this.tail.next = packet;
+    this.tail = packet;
+    this.count++;
+    this.bytes += packet.length;
+  }
+
+  shift(): Packet | null {
+    const packet = this.head;
+    if (packet === null) return null;
+    this.head = packet.next;
+    if (this.head === null) this.tail = null;
+    packet.next = null;
+    this.count--;
+    this.bytes -= packet.length;
+    return packet;
+  }
+
+  /** Gives all packets back to `pool`; returns how many. */
+  clear(pool: PacketPool): number {
+    const count = this.count;
+    for (let packet = this.shift(); packet !== null; packet = this.shift()) pool.release(packet);
+    return count;
+  }
+}

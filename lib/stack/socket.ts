@@ -1,0 +1,71 @@
+import type { Tcb } from "../tcp/tcb.ts";
+import { ANY, type IpAddress } from "../wire/address.ts";
+import { type Connection, DEFAULT_TTL } from "./connection.ts";
+import type { Listener } from "./listener.ts";
+import { PacketQueue } from "./packet.ts";
+import type { Binding } from "./port_space.ts";
+import { SocketKind } from "./socket_types.ts";
+
+/** Linux's default `net.core.rmem_default`, for datagrams. */
+const DATAGRAM_RECEIVE_BUFFER = 212_992;
+
+/** What every kind of socket has. */
+abstract class BaseSocket {
+  /** -1: closed. */
+  handle = -1;
+  /** The local port it holds, if any. */
+  binding: Binding | null = null;
+  /** The port was asked for with bind(2): it stays the socket's when a connection ends. */
+  isBound = false;
+  reuseAddress = false;
+  reusePort = false;
+  ttl = DEFAULT_TTL;
+  /** IP_TOS: DSCP and ECN. */
+  tos = 0;
+  // In the list of those whose readiness may have changed
+  isReadyQueued = false;
+}
+
+/** How far a stream socket is; Linux's `sock->state`, and whether it listens. */
+export const Phase = { UNCONNECTED: 0, CONNECTING: 1, CONNECTED: 2, LISTENING: 3 } as const;
+export type Phase = typeof Phase[keyof typeof Phase];
+
+/** A TCP socket: a connection, a listener, or neither yet. */
+export class StreamSocket extends BaseSocket {
+  readonly kind = SocketKind.stream;
+  phase: Phase = Phase.UNCONNECTED;
+  /** Stays when the connection is over and forgotten, for what is left to read and for its error. */
+  connection: Connection | null = null;
+  listener: Listener | null = null;
+
+  /** `tcb`: of the connection to be; until then, and for a listener for ever, it holds the options. */
+  constructor(public tcb: Tcb) {
+    super();
+  }
+}
+
+/** A UDP or an ICMP echo socket. */
+export class DatagramSocket extends BaseSocket {
+  /** Where connect(2) pointed it; ANY: nowhere. */
+  remoteAddress: IpAddress = ANY;
+  remotePort = 0;
+  broadcast = false;
+  /** What came in and was not read. */
+  readonly queue = new PacketQueue();
+  receiveBuffer = DATAGRAM_RECEIVE_BUFFER;
+  /** errno for the next call (RFC 1122 4.1.3.3). */
+  error = 0;
+  /** ICMP errors are queued as messages (IP_RECVERR); always so for echo sockets. */
+  receivesErrors: boolean;
+  isReadShut = false;
+  isWriteShut = false;
+  /** It found the send queue full, and is told when there is room. */
+  isBlocked = false;
+
+  constructor(readonly kind: typeof SocketKind.datagram | typeof SocketKind.icmp) {
+    super();
+    this.receivesErrors = kind === SocketKind.icmp;
+  }
+}
+
+export type Socket = StreamSocket | DatagramSocket;

@@ -1,0 +1,340 @@
+import type { Frame } from "../buffer/frame.ts";
+import type { Slices } from "../buffer/memory.ts";
+import { EBADF, EINVAL, EMFILE, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT } from "../errno.ts";
+import { State } from "../tcp/state.ts";
+import * as tcp from "../tcp/user_calls.ts";
+import type { TcpInfo } from "../tcp/user_calls.ts";
+import type { IpAddress } from "../wire/address.ts";
+import { advanceAnnouncements } from "./arp.ts";
+import { bindSocket } from "./bind.ts";
+import type { StackConfig } from "./config.ts";
+import type { Connection } from "./connection.ts";
+import { advanceConnections, touch } from "./connections.ts";
+import { Core } from "./core.ts";
+import type { Counters } from "./counters.ts";
+import {
+  closeDatagram,
+  connectDatagram,
+  receiveMessageInto,
+  sendMessage,
+  shutdownDatagram,
+} from "./datagram_socket.ts";
+import { frameInput } from "./ip.ts";
+import type { Neighbor } from "./neighbor.ts";
+import { readinessOf } from "./readiness.ts";
+import type { RoutingTable } from "./routes.ts";
+import { DatagramSocket, Phase, type Socket, StreamSocket } from "./socket.ts";
+import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
+import { type Datagram, type Notice, SHUT_WR, SocketKind, type SocketName } from "./socket_types.ts";
+import {
+  abortStream,
+  acceptStream,
+  closeStream,
+  connectStream,
+  listenStream,
+  stopListening,
+} from "./stream_socket.ts";
+import { transmit } from "./transmit.ts";
+
+export type { StackConfig } from "./config.ts";
+export type { Counters } from "./counters.ts";
+export * from "./socket_types.ts";
+export type { TcpInfo } from "../tcp/user_calls.ts";
+
+/**
+ * A TCP/IP host that does no I/O: frames and times go in, frames and a deadline come out.
+ *
+ * Times are microseconds on a monotonic clock. Socket calls take a handle, answer >= 0 or -errno as Linux would, and
+ * never wait. The contract of use: any call, then `transmit` until it is false, then `nextReady` until it is -1, then wait
+ * for a frame, a call or the deadline.
+ */
+export class Stack {
+  private readonly core: Core;
+
+  /** Throws RangeError for an MTU or prefix length that cannot be. */
+  constructor(config: StackConfig) {
+    this.core = new Core(config);
+  }
+
+  /** A frame came in. It is not kept: its memory may be reused afterwards. */
+  input(frame: Frame, now: number): void {
+    this.core.now = now;
+    frameInput(this.core, frame, now);
+  }
+
+  /** Fills `frame` with the next one to be sent, valid until the next call; false when there is none. */
+  transmit(frame: Frame, now: number): boolean {
+    this.core.now = now;
+    return transmit(this.core, frame, now);
+  }
+
+  /** Fires the timers that are due. */
+  advance(now: number): void {
+    const { core } = this;
+    core.now = now;
+    advanceAnnouncements(core, now);
+    core.neighbors.advance(now, (address) => core.sourceFor(address));
+    advanceConnections(core, now);
+  }
+
+  /** When `advance` is due next; Infinity: never. In the past when `transmit` left something undone. */
+  get deadline(): number {
+    const { core } = this;
+    if (core.isOverdue) return 0;
+    return Math.min(core.timers.deadline, core.neighbors.timers.deadline, core.arp.announceAtUs);
+  }
+
+  get counters(): Counters {
+    return this.core.counters;
+  }
+
+  /** The oldest thing that an operator should know and was not told yet; null when there is none. */
+  takeNotice(): Notice | null {
+    return this.core.notices.shift() ?? null;
+  }
+
+  get routes(): RoutingTable {
+    return this.core.routes;
+  }
+
+  /** The ARP cache. */
+  neighbors(): Iterable<Neighbor> {
+    return this.core.neighbors;
+  }
+
+  /** All connections, those too that no program holds any more. */
+  connections(): Iterable<Connection> {
+    return this.core.connections;
+  }
+
+  /** Bytes that buffers of sockets hold. */
+  get bufferedBytes(): number {
+    return this.core.memory.allocated;
+  }
+
+  /** A new socket; -EPROTONOSUPPORT for an unknown kind, -EMFILE when there are too many. */
+  socket(kind: SocketKind): number {
+    const { core } = this;
+    let socket: Socket;
+    if (kind === SocketKind.stream) socket = new StreamSocket(core.newTcb());
+    else if (kind === SocketKind.datagram || kind === SocketKind.icmp) socket = new DatagramSocket(kind);
+    else return -EPROTONOSUPPORT;
+    return core.sockets.add(socket) ? socket.handle : -EMFILE;
+  }
+
+  /** Port 0: any that is free. -EINVAL if bound already, -EADDRINUSE, -EADDRNOTAVAIL. */
+  bind(handle: number, address: IpAddress, port: number): number {
+    const socket = this.core.sockets.get(handle);
+    return socket === null ? -EBADF : bindSocket(this.core, socket, address, port);
+  }
+
+  /** A backlog of n lets n + 1 connections wait, as on Linux. */
+  listen(handle: number, backlog: number): number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? listenStream(this.core, socket, backlog) : -EOPNOTSUPP;
+  }
+
+  /**
+   * Streams: -EINPROGRESS, then -EALREADY until it is decided; then once 0, and -EISCONN from then on, or once the error.
+   * Other kinds: 0; it sets the only peer.
+   */
+  connect(handle: number, address: IpAddress, port: number, now: number): number {
+    const { core } = this;
+    core.now = now;
+    const socket = core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    if (!Number.isInteger(port) || port < 0 || port > 65535) return -EINVAL;
+    if (socket.kind !== SocketKind.stream) return connectDatagram(core, socket, address, port);
+    return connectStream(core, socket, address, port, now);
+  }
+
+  /** The handle of a new connection, or -EAGAIN. */
+  accept(handle: number): number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? acceptStream(this.core, socket) : -EOPNOTSUPP;
+  }
+
+  /** Copies bytes into the send buffer: how many; -EAGAIN when it is full; -EPIPE, -ECONNRESET, ... */
+  send(handle: number, bytes: Uint8Array, offset: number, length: number, now: number): number {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return socket;
+    if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
+    return this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now), now);
+  }
+
+  /** Copies received bytes out: how many, 0 at the end of file; -EAGAIN, -ECONNRESET, -ENOTCONN, ... */
+  receive(handle: number, bytes: Uint8Array, offset: number, length: number, now: number): number {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return socket;
+    if (isNeverConnected(socket)) return -ENOTCONN;
+    return this.after(socket, tcp.receive(socket.tcb, bytes, offset, length, now), now);
+  }
+
+  /** Sending without a copy: room for up to `max` bytes, to be filled and then given to `commit` before any other call. */
+  reserve(handle: number, max: number, slices: Slices): number {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return socket;
+    if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
+    return tcp.reserve(socket.tcb, max, slices);
+  }
+
+  /** `length` bytes of what was reserved are filled. */
+  commit(handle: number, length: number, now: number): number {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return socket;
+    return this.after(socket, tcp.commit(socket.tcb, length, now), now);
+  }
+
+  /** Receiving without a copy: up to `max` bytes where they lie, until the next call; then as `receive`. */
+  peek(handle: number, max: number, slices: Slices): number {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return socket;
+    return isNeverConnected(socket) ? -ENOTCONN : tcp.peek(socket.tcb, max, slices);
+  }
+
+  /** The first `length` bytes that `peek` gave were read. */
+  consume(handle: number, length: number, now: number): void {
+    const socket = this.stream(handle);
+    if (typeof socket === "number") return;
+    tcp.consume(socket.tcb, length, now);
+    this.after(socket, 0, now);
+  }
+
+  /** Sends a message of a datagram or icmp socket: its length, or -errno. */
+  sendTo(handle: number, message: Datagram, now: number): number {
+    const { core } = this;
+    core.now = now;
+    const socket = core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? -EOPNOTSUPP : sendMessage(core, socket, message);
+  }
+
+  /** Fills `message` with the next one or the next error: its length, or -EAGAIN. */
+  receiveFrom(handle: number, message: Datagram): number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? -EOPNOTSUPP : receiveMessageInto(this.core, socket, message);
+  }
+
+  /** `how`: SHUT_RD, SHUT_WR or SHUT_RDWR. */
+  shutdown(handle: number, how: 0 | 1 | 2, now: number): number {
+    const { core } = this;
+    const socket = core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    if (socket.kind !== SocketKind.stream) return shutdownDatagram(core, socket, how);
+    if (socket.listener !== null) {
+      if (how !== SHUT_WR) stopListening(core, socket, now);
+      return 0;
+    }
+    if (socket.connection === null) return -ENOTCONN;
+    const result = tcp.shutdown(socket.tcb, how, now);
+    if (result === 0) core.sockets.markReady(socket);
+    return this.after(socket, result, now);
+  }
+
+  /** The handle is gone; the connection lives on as TCP demands. */
+  close(handle: number, now: number): number {
+    return this.end(handle, closeStream, now);
+  }
+
+  /** The handle is gone, and the peer gets a reset. */
+  abort(handle: number, now: number): number {
+    return this.end(handle, abortStream, now);
+  }
+
+  /** Linux's levels, names and values; what has no effect here is -ENOPROTOOPT. */
+  setOption(handle: number, level: number, name: number, value: number, now: number): number {
+    const socket = this.core.sockets.get(handle);
+    return socket === null ? -EBADF : setSocketOption(this.core, socket, level, name, value, now);
+  }
+
+  getOption(handle: number, level: number, name: number): number {
+    const socket = this.core.sockets.get(handle);
+    return socket === null ? -EBADF : getSocketOption(this.core, socket, level, name);
+  }
+
+  /** TCP_CONGESTION: "cubic" or "reno". */
+  setCongestion(handle: number, algorithm: string): number {
+    const socket = this.stream(handle);
+    return typeof socket === "number" ? socket : tcp.setCongestion(socket.tcb, algorithm);
+  }
+
+  /** Fills in both addresses and ports and the state. */
+  name(handle: number, out: SocketName): number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    const connection = socket.kind === SocketKind.stream ? socket.connection : null;
+    out.localAddress = connection?.localAddress ?? socket.binding?.address ?? 0;
+    out.localPort = connection?.localPort ?? socket.binding?.port ?? 0;
+    out.remoteAddress = connection?.remoteAddress ?? 0;
+    out.remotePort = connection?.remotePort ?? 0;
+    out.state = State.CLOSED;
+    if (socket.kind !== SocketKind.stream) {
+      out.remoteAddress = socket.remoteAddress;
+      out.remotePort = socket.remotePort;
+    } else {
+      out.state = socket.listener !== null ? State.LISTEN : socket.tcb.state;
+    }
+    return 0;
+  }
+
+  /** READY_* bits; 0 for a handle that is none. */
+  readiness(handle: number): number {
+    const socket = this.core.sockets.get(handle);
+    return socket === null ? 0 : readinessOf(this.core, socket);
+  }
+
+  /** SO_ERROR: an errno (positive), given once; 0: none. */
+  takeError(handle: number): number {
+    const socket = this.core.sockets.get(handle);
+    return socket === null ? EBADF : takeSocketError(socket);
+  }
+
+  /** A handle whose readiness may have changed; -1 when there is none. */
+  nextReady(): number {
+    return this.core.sockets.nextReady();
+  }
+
+  /** TCP_INFO; null for what is no stream. */
+  info(handle: number): TcpInfo | null {
+    const socket = this.stream(handle);
+    return typeof socket === "number" ? null : tcp.info(socket.tcb, this.core.now);
+  }
+
+  /** The handles of all sockets. */
+  *sockets(): Iterable<number> {
+    for (const socket of this.core.sockets) yield socket.handle;
+  }
+
+  private stream(handle: number): StreamSocket | number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? socket : -EOPNOTSUPP;
+  }
+
+  /** What every call into a connection is followed by. */
+  private after(socket: StreamSocket, result: number, now: number): number {
+    this.core.now = now;
+    const { connection } = socket;
+    if (connection !== null && !connection.isForgotten) touch(this.core, connection);
+    return result;
+  }
+
+  private end(handle: number, how: typeof closeStream, now: number): number {
+    const { core } = this;
+    core.now = now;
+    const socket = core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    core.sockets.remove(socket);
+    if (socket.kind === SocketKind.stream) how(core, socket, now);
+    else closeDatagram(core, socket);
+    return 0;
+  }
+}
+
+/** No connection was ever asked for, so there is nothing to receive (what a failed one left is told). */
+function isNeverConnected(socket: StreamSocket): boolean {
+  return socket.listener !== null || (socket.phase === Phase.UNCONNECTED && socket.connection === null);
+}

@@ -21,7 +21,7 @@ find_deno() {
   command -v npx >/dev/null 2>&1 ||
     fail "there is neither Deno 2.7 or newer nor npx to fetch it: install Deno, or run 'apt-get install nodejs npm'"
   # The program itself, not npx's wrapper: it starts faster, and its children find it by Deno.execPath().
-  DENO=$(npx -y "deno@$DENO_VERSION" eval 'console.log(Deno.execPath())' </dev/null) && [ -x "$DENO" ] ||
+  DENO=$(npm_config_loglevel=error npx -y "deno@$DENO_VERSION" eval 'console.log(Deno.execPath())' </dev/null) && [ -x "$DENO" ] ||
     fail "npx could not fetch Deno $DENO_VERSION: is the npm registry reachable?"
   export PATH="${DENO%/*}:$PATH"
 }

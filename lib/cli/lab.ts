@@ -1,13 +1,13 @@
 /** `lvl-ip lab`: see ../host/lab.ts. */
 import { parseImpair } from "../impair/spec.ts";
-import { HostError, requireTools } from "../host/command.ts";
+import { HostError, messageOf, requireTools } from "../host/command.ts";
 import { chooseFirewall } from "../host/firewall.ts";
 import { Lab, LAB_TOOLS } from "../host/lab.ts";
 import { LabReport } from "../host/lab_report.ts";
 import { show } from "../host/lab_show.ts";
 import { worldPicture } from "../host/lab_world.ts";
 import { enteredPrivateNamespaces, requireNamespaces, requireTun, runInside } from "../host/namespaces.ts";
-import { styleFor } from "../host/style.ts";
+import { styleFor, writeText } from "../host/style.ts";
 
 export interface LabOptions {
   /** An impairment of the stack's device, as the daemon takes it. */
@@ -27,7 +27,7 @@ export async function lab(options: LabOptions, command: string[]): Promise<numbe
   if (options.impair !== undefined) parseImpair(options.impair);
   if (enteredPrivateNamespaces()) return await insideLab(options, size, command);
   requireTools(LAB_TOOLS);
-  await chooseFirewall();
+  await chooseFirewall(false);
   await requireTun("lab");
   await requireNamespaces("lab");
   return await runInside(Deno.args);
@@ -51,19 +51,27 @@ async function insideLab(options: LabOptions, size: number, command: string[]): 
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     Deno.addSignalListener(signal, onSignal(signal, code));
   }
-  const who = Deno.env.get("USER") ?? "";
   if (!forCommand) {
-    report.heading(
-      `lvl-ip lab${who ? ` for ${who}` : ""}: a small internet in private namespaces`,
-      worldPicture(style.unicode),
-    );
+    report.heading("lvl-ip lab: a small internet in private namespaces", worldPicture(style.unicode));
   }
   if (!await world.build({ impair: options.impair })) status ||= 1;
-  else if (forCommand) status = await world.runCommand(command, stop.signal) || status;
+  else if (forCommand) status = await runCommand(world, command, stop.signal) || status;
   else await show({ lab: world, report, size, signal: stop.signal });
   await world.stop();
   if (!forCommand && !report.summary(stop.signal.aborted)) status ||= 1;
   return status;
+}
+
+/** The command's exit status; as in a shell, 127 if there is no such command and 126 if it cannot be run. */
+async function runCommand(world: Lab, command: readonly string[], signal: AbortSignal): Promise<number> {
+  try {
+    return await world.runCommand(command, signal);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const why = missing ? "there is no such command" : messageOf(error);
+    writeText(Deno.stderr, `lvl-ip: Cannot run ${command[0]} in the lab: ${why}\n`);
+    return missing ? 127 : 126;
+  }
 }
 
 /** Reads "100000000", "100M", "1.5GB". Throws a {@linkcode HostError}. */

@@ -14,7 +14,7 @@ import { tryTunNode } from "./tun_node.ts";
 export async function gatherDoctorFacts(tap: string, socketPath?: string): Promise<DoctorFacts> {
   const netAdmin = hasCapability(CAP_NET_ADMIN);
   const hasIp = findTool("ip") !== null;
-  const firewall = await chooseFirewall().catch(() => null);
+  const firewall = await chooseFirewall(netAdmin).catch(() => null);
   const owner = await findOwner(Deno.uid() ?? 0);
   return {
     user: { uid: owner.uid, name: owner.name },

@@ -2,7 +2,7 @@
  * The rules that let the stack's packets through this host: forwarding between the TAP and an interface, and
  * masquerade on that interface. With iptables or with nft, whichever the host has.
  */
-import { findTool, HostError, mustRun, type Run, run } from "./command.ts";
+import { aptCommand, findTool, HostError, mustRun, type Run, run } from "./command.ts";
 import type { Step } from "./setup_plan.ts";
 
 /** Which tool writes the rules. */
@@ -34,15 +34,16 @@ const COMMENT = ["-m", "comment", "--comment", "lvl-ip"];
 
 /**
  * The tool to use. iptables comes first where it works: a host that has it may have a FORWARD chain that drops
- * (Docker, ufw), which only a rule in that same chain can except us from.
+ * (Docker, ufw), which only a rule in that same chain can except us from. `mayTry`: without root nothing can be tried,
+ * and what is there is taken to work.
  */
-export async function chooseFirewall(runner: Run = run): Promise<FirewallKind> {
+export async function chooseFirewall(mayTry: boolean, runner: Run = run): Promise<FirewallKind> {
   const nft = findTool("nft") !== null;
   if (findTool("iptables") === null) {
     if (nft) return "nft";
-    throw new HostError("Neither nft nor iptables is installed", "apt-get install nftables");
+    throw new HostError("Neither nft nor iptables is installed", aptCommand(["nftables"]));
   }
-  if (!nft) return "iptables";
+  if (!nft || !mayTry) return "iptables";
   const { code } = await runner(["iptables", "-w", "-t", "nat", "-S", "POSTROUTING"]);
   return code === 0 ? "iptables" : "nft";
 }

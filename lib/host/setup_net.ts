@@ -68,7 +68,7 @@ export async function planSetup(wish: SetupWish, context: SetupContext = {}): Pr
   const facts = await gatherFacts(runner);
   checkWish(wish, facts);
   const mayRead = hasCapability(CAP_NET_ADMIN);
-  const kind = context.firewall ?? await chooseFirewall(runner);
+  const kind = context.firewall ?? await chooseFirewall(mayRead, runner);
   const passage = { tap: wish.tap, iface: wish.iface, network: networkOf(wish.gateway) };
   return [...planDevice(wish, facts), ...await firewallSteps(kind, passage, mayRead, runner)];
 }

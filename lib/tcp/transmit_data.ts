@@ -36,7 +36,8 @@ export function retransmit(
   now: number,
 ): void {
   const { queue, snd, recovery, settings, totals } = tcb;
-  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * snd.mss;
+  // SACK blocks may be in the header now that were not when it was first sent.
+  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * effectiveMss(tcb);
   const from = later(node.seq, snd.una);
   // The MTU may have shrunk since (RFC 1191 6.4), or the window may allow only a part.
   if (distance(node.end, from) - (endsWithFin(tcb, node) ? 1 : 0) > most) {

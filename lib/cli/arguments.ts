@@ -1,7 +1,6 @@
 /** Readers of option values: what they refuse is a usage error that names what would do. */
 import { InvalidArgumentError } from "commander";
 import { parseImpair } from "../impair/spec.ts";
-import { parseCidr, parseIp, parseMac } from "../wire/address.ts";
 
 /** A whole number of `least` to `most`. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
@@ -21,23 +20,6 @@ export function seconds(text: string): number {
   const value = Number(text);
   if (/^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(text) && value <= MAX_SECONDS) return value * 1000;
   throw new InvalidArgumentError(`It must be seconds, 0 to ${MAX_SECONDS}, like 5 or 0.2.`);
-}
-
-/** An address with its prefix length, as it was written. */
-export function cidr(text: string): string {
-  if (text.includes("/") && parseCidr(text) !== null) return text;
-  throw new InvalidArgumentError("It must be an address with a prefix length, like 10.0.0.4/24.");
-}
-
-/** An address, with or without a prefix length, as it was written. */
-export function address(text: string): string {
-  if (parseIp(text) !== null || (text.includes("/") && parseCidr(text) !== null)) return text;
-  throw new InvalidArgumentError("It must be an IPv4 address, like 10.0.0.5.");
-}
-
-export function macAddress(text: string): string {
-  if (parseMac(text) !== null) return text;
-  throw new InvalidArgumentError("It must be a MAC address, like 02:00:00:00:00:04.");
 }
 
 /** An impairment of the network, as it was written. */

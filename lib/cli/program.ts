@@ -4,7 +4,7 @@
  */
 import { type Argument, Command, Option } from "commander";
 import config from "../../deno.json" with { type: "json" };
-import { address, cidr, impairment, macAddress, seconds, target, wholeNumber } from "./arguments.ts";
+import { impairment, seconds, target, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
 
 /** Takes the exit status of the command that was run. */
@@ -94,7 +94,7 @@ function addLab(program: Command, finish: Finish): void {
       finish(await (await import("./lab.ts")).lab(options, words));
     });
   program.command("lab-peer", { hidden: true }).description("The servers inside the lab.")
-    .option("--address <address>", "where to listen", address)
+    .option("--address <address>", "where to listen")
     .action(async (options) => finish(await (await import("./lab_peer.ts")).labPeer(options)));
 }
 
@@ -105,15 +105,14 @@ function addDaemon(program: Command, finish: Finish): void {
     "run the stack on a TAP device",
     "Run the stack on a TAP device, for every program that asks.",
   )
-    .option("--addr <cidr>", "address of the stack", cidr, "10.0.0.4/24")
-    .option("--gateway <address>", "address of the host's side of the TAP, the way out", address, "10.0.0.5")
+    .option("--addr <cidr>", "address of the stack", "10.0.0.4/24")
+    .option("--gateway <address>", "address of the host's side of the TAP, the way out", "10.0.0.5")
     .option("--tap <name>", "TAP device; made if it is not there", "tap0")
     .option(
       "--mac <mac>",
       "Ethernet address of the stack (default: one made from its IP address)",
-      macAddress,
     )
-    .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(68, 65535))
+    .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(576, 65535))
     .option("--socket <path>", SOCKET)
     .option("--group <name>", "let this group's members use the stack too, not only you and root")
     .option("--pcap <file>", "record all frames as pcapng, for Wireshark")
@@ -240,7 +239,7 @@ function addSetupNet(program: Command, finish: Finish): void {
   )
     .option("--iface <name>", "the interface towards the internet, e.g. enp0s3")
     .option("--tap <name>", "TAP device", "tap0")
-    .option("--gateway <cidr>", "the host's address on the TAP", address, "10.0.0.5/24")
+    .option("--gateway <cidr>", "the host's address on the TAP", "10.0.0.5/24")
     .option("--owner <user>", "who may use the TAP without root (default: who called sudo)")
     .addOption(new Option("--user <user>", "the same").hideHelp())
     .option("--dry-run", "print the commands and run none")

@@ -13,6 +13,8 @@ export interface Role {
 export class ClientSocket {
   readable = true;
   writable = true;
+  /** The program has written its last byte: what is there is to be read to the end. */
+  ended = false;
   /** The program closed its end (or both ends shut down writing, which looks the same). */
   hungUp = false;
   /** The program closed its end while bytes from us lay unread in it. */

@@ -80,6 +80,7 @@ export class Server {
     if (client === undefined) return;
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) client.readable = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) client.writable = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) client.ended = true;
     if ((events & EPOLLHUP) !== 0) client.hungUp = true;
     if ((events & EPOLLERR) !== 0) client.failed = true;
     this.#service.wake(client);

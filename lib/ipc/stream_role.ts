@@ -61,14 +61,19 @@ export class StreamRole implements Role {
     while (client.readable && !this.#programEnded) {
       if (budget <= 0) return true;
       const room = service.stack.reserve(client.handle, this.#readSize, slices);
-      // No room: the bytes stay in the program's socket until the peer has acknowledged some. A connection that is
-      // over says so on the other way.
-      if (room <= 0) return false;
+      if (room <= 0) {
+        // No room: the bytes stay in the program's socket until the peer has acknowledged some. An error ends the
+        // connection once the program was given all that came before it.
+        if (room !== -EAGAIN) this.#outcome ||= -room;
+        return false;
+      }
       const count = service.host.receive(client.fd, slices);
+      service.stack.commit(client.handle, Math.max(count, 0), now);
       if (count > 0) {
-        service.stack.commit(client.handle, count, now);
         budget -= count;
         this.#adaptReadSize(count);
+        // Less than there was room for: it was all there is, and more will be reported. An end was reported already.
+        if (count < room && !client.ended) client.readable = false;
       } else {
         this.#endOfProgram(client, service, count, now);
         if (client.closed) return false;
@@ -120,6 +125,8 @@ export class StreamRole implements Role {
       if (count > 0) {
         stack.consume(client.handle, count, now);
         budget -= count;
+        // Less than was offered: the program's socket is full, and its room will be reported.
+        if (count < held) client.writable = false;
       } else if (count === -EAGAIN) {
         client.writable = false;
       } else {
@@ -132,13 +139,13 @@ export class StreamRole implements Role {
   /** The stack gave no bytes: none yet, the peer's FIN, or the end of the connection. */
   #endOfNetwork(client: ClientSocket, service: Service, held: number, now: number): boolean {
     if (held === -EAGAIN) return false;
-    if (held === 0) {
+    if (held === 0 && this.#outcome === 0) {
       this.#networkEnded = true;
       service.host.shutdownWrite(client.fd);
       // With both directions over the socket reports a hang-up, which is the end of this connection.
       return false;
     }
-    this.#outcome = -held;
+    this.#outcome ||= -held;
     this.#close(client, service, now);
     return false;
   }

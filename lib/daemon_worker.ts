@@ -1,0 +1,26 @@
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+
+/**
+ * The Worker that the stack runs in: it blocks in epoll for as long as the daemon lives, so nothing else happens in it.
+ * The main thread wakes it up to end it.
+ */
+import { runDaemon } from "./daemon/run_daemon.ts";
+import type { StartMessage, WorkerMessage } from "./daemon/messages.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+function say(message: WorkerMessage): void {
+  self.postMessage(message);
+}
+
+self.onmessage = ({ data }: MessageEvent<StartMessage>) => {
+  try {
+    runDaemon(data, say);
+    say({ kind: "ended" });
+  } catch (error) {
+    say({ kind: "log", level: "debug", message: error instanceof Error ? error.stack ?? error.message : "" });
+    say({ kind: "ended", error: error instanceof Error ? error.message : String(error) });
+  }
+  self.close();
+};

@@ -1,0 +1,36 @@
+/**
+ * The Deno API of lvl-ip: a client of a running daemon, and the stack itself for embedding.
+ *
+ * @module
+ */
+export {
+  connect,
+  Connection,
+  DaemonUnreachableError,
+  listen,
+  Listener,
+  ping,
+  resolve,
+  status,
+} from "./lib/ipc/client.ts";
+export type {
+  CodedError,
+  ConnectionStatus,
+  ConnectOptions,
+  DaemonStatus,
+  ListenOptions,
+  NeighbourStatus,
+  Ping,
+  PingEvent,
+  PingFailure,
+  PingOptions,
+  PingReply,
+  RouteStatus,
+} from "./lib/ipc/client.ts";
+export { Frame } from "./lib/buffer/frame.ts";
+export { Memory, Slices } from "./lib/buffer/memory.ts";
+export type { Device, DeviceFeatures } from "./lib/device.ts";
+export { ImpairedDevice, parseImpair } from "./lib/impair.ts";
+export { Datagram, SocketKind, SocketName, Stack } from "./lib/stack/stack.ts";
+export type { StackConfig, TcpInfo } from "./lib/stack/stack.ts";
+export { CaptureDevice } from "./lib/trace/capture_device.ts";

@@ -1,0 +1,43 @@
+/**
+ * Makes one executable of it all: `deno task compile [OUTPUT]`, dist/lvl-ip unless told otherwise. Where Deno's download
+ * server is out of reach, `DENORT_BIN` names the base binary.
+ */
+import { dirname, join, resolve } from "node:path";
+
+const root = join(import.meta.dirname!, "..");
+const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
+
+/**
+ * The heap's young generation is given 4 MB: at most of the daemon's work nothing is allocated, and each of its two
+ * isolates would otherwise hold up to 32 MB of it.
+ */
+const V8_FLAGS = ["--max-semi-space-size=4"];
+
+const args = [
+  "compile",
+  "--quiet",
+  "--allow-all",
+  // A permission that is missing after all is an error to report, not a question to ask on the terminal.
+  "--no-prompt",
+  "--exclude=node_modules",
+  "--include=lib/daemon_worker.ts",
+  `--v8-flags=${V8_FLAGS.join(",")}`,
+  `--output=${output}`,
+  "cli.ts",
+];
+
+Deno.mkdirSync(dirname(output), { recursive: true });
+const { success } = await new Deno.Command(Deno.execPath(), {
+  args,
+  cwd: root,
+  stdout: "inherit",
+  stderr: "inherit",
+}).output();
+if (!success) {
+  console.error(
+    "compile: if the download of the base binary failed, set DENORT_BIN to the denort of this Deno's version",
+  );
+  Deno.exit(1);
+}
+const { size } = Deno.statSync(output);
+console.log(`${output}: ${Math.round(size / 1e6)} MB`);

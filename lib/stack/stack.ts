@@ -297,10 +297,11 @@ export class Stack {
     return this.core.sockets.nextReady();
   }
 
-  /** TCP_INFO; null for what is no stream. */
-  info(handle: number): TcpInfo | null {
+  /** TCP_INFO. Throws RangeError for a handle that is no stream's. */
+  info(handle: number): TcpInfo {
     const socket = this.stream(handle);
-    return typeof socket === "number" ? null : tcp.info(socket.tcb, this.core.now);
+    if (typeof socket === "number") throw new RangeError(`Cannot get TCP_INFO: no stream has handle ${handle}`);
+    return tcp.info(socket.tcb, this.core.now);
   }
 
   /** The handles of all sockets. */

@@ -1,6 +1,7 @@
 import type { Frame } from "../buffer/frame.ts";
 import type { Slices } from "../buffer/memory.ts";
 import { EBADF, EINVAL, EMFILE, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT } from "../errno.ts";
+import type { TcpSettings } from "../tcp/settings.ts";
 import { State } from "../tcp/state.ts";
 import * as tcp from "../tcp/user_calls.ts";
 import type { TcpInfo } from "../tcp/user_calls.ts";
@@ -95,6 +96,11 @@ export class Stack {
 
   get routes(): RoutingTable {
     return this.core.routes;
+  }
+
+  /** What all connections follow, as sysctls on other hosts; a change counts from then on. */
+  get settings(): TcpSettings {
+    return this.core.tcpSettings;
   }
 
   /** The ARP cache. */
@@ -300,7 +306,9 @@ export class Stack {
   /** TCP_INFO. Throws RangeError for a handle that is no stream's. */
   info(handle: number): TcpInfo {
     const socket = this.stream(handle);
-    if (typeof socket === "number") throw new RangeError(`Cannot get TCP_INFO: no stream has handle ${handle}`);
+    if (typeof socket === "number") {
+      throw new RangeError(`Cannot get TCP_INFO: no stream has handle ${handle}`);
+    }
     return tcp.info(socket.tcb, this.core.now);
   }
 

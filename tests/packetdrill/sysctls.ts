@@ -1,0 +1,132 @@
+import type { TcpSettings } from "../../lib/tcp/settings.ts";
+
+export type Settings = Partial<TcpSettings>;
+
+/** What a sysctl's value means for the stack; null: nothing that it could be told. */
+type Mapping = (value: string) => Settings | null;
+
+const flag = (name: keyof TcpSettings): Mapping => (value) => ({ [name]: Number(value) !== 0 });
+const count = (name: keyof TcpSettings, scale = 1): Mapping => (value) => ({ [name]: Number(value) * scale });
+
+/** `min default max`: of a receive buffer Linux offers half as window (tcp_adv_win_scale 1). */
+function receiveMemory(value: string): Settings | null {
+  const [, initial, max] = value.trim().split(/\s+/).map(Number);
+  return max > 0 ? { receiveBuffer: Math.floor(initial / 2), receiveBufferMax: max } : null;
+}
+
+function sendMemory(value: string): Settings | null {
+  const [, initial, max] = value.trim().split(/\s+/).map(Number);
+  return max > 0 ? { sendBuffer: initial, sendBufferMax: max } : null;
+}
+
+const MS = 1000;
+const SECOND = 1_000_000;
+
+/** Names without their common beginning `net.ipv4.`. */
+const LINUX: Record<string, Mapping> = {
+  tcp_sack: flag("sack"),
+  tcp_dsack: flag("dsack"),
+  tcp_timestamps: flag("timestamps"),
+  tcp_window_scaling: flag("windowScaling"),
+  tcp_ecn: count("ecn"),
+  tcp_congestion_control: (value) => ({ congestion: value }),
+  tcp_reordering: count("reordering"),
+  tcp_recovery: (value) => ({ rack: (Number(value) & 1) !== 0 }),
+  tcp_early_retrans: (value) => ({ tailLossProbe: Number(value) >= 3 }),
+  tcp_frto: flag("frto"),
+  tcp_rmem: receiveMemory,
+  tcp_wmem: sendMemory,
+  tcp_syn_retries: count("synRetries"),
+  tcp_synack_retries: count("synAckRetries"),
+  tcp_retries2: count("retries"),
+  tcp_orphan_retries: (value) => ({ orphanRetries: Number(value) || 8 }),
+  tcp_keepalive_time: count("keepaliveTimeUs", SECOND),
+  tcp_keepalive_intvl: count("keepaliveIntervalUs", SECOND),
+  tcp_keepalive_probes: count("keepaliveProbes"),
+  tcp_fin_timeout: count("finTimeoutUs", SECOND),
+  tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
+  tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
+  tcp_abort_on_overflow: flag("abortOnOverflow"),
+  tcp_rto_min_us: count("rtoMinUs"),
+  tcp_rto_max_ms: count("rtoMaxUs", MS),
+};
+
+/** Names without their common beginning `net.inet.tcp.`. */
+const FREEBSD: Record<string, Mapping> = {
+  rfc1323: (value) => ({ timestamps: Number(value) !== 0, windowScaling: Number(value) !== 0 }),
+  "sack.enable": flag("sack"),
+  "ecn.enable": count("ecn"),
+  rexmit_initial: count("rtoInitialUs", MS),
+  rexmit_min: count("rtoMinUs", MS),
+  recvspace: count("receiveBuffer"),
+  sendspace: count("sendBuffer"),
+  delacktime: count("delayedAckMaxUs", MS),
+  initcwnd_segments: count("initialWindow"),
+  "cc.algorithm": (value) => ({ congestion: value === "cubic" ? "cubic" : "reno" }),
+  msl: (value) => ({ timeWaitUs: 2 * Number(value) * MS }),
+  keepidle: count("keepaliveTimeUs", MS),
+  keepintvl: count("keepaliveIntervalUs", MS),
+  keepcnt: count("keepaliveProbes"),
+};
+
+/** Settings that give a default that the stack has anyway: nothing to say about them. */
+const AS_IT_IS = new Set([
+  "net.inet.tcp.blackhole=0",
+  "net.inet.tcp.hostcache.purgenow=1",
+  "net.inet.tcp.rexmit_drop_options=0",
+  "net.inet.tcp.insecure_rst=0",
+  "net.inet.tcp.insecure_syn=0",
+  "net.inet.tcp.syncookies=1",
+]);
+
+export interface SysctlEffect {
+  settings: Settings;
+  /** The stack has no such setting. */
+  ignored: boolean;
+}
+
+/** What setting `name` (with dots) to `value` means for the stack. */
+export function sysctlEffect(name: string, value: string): SysctlEffect {
+  if (AS_IT_IS.has(`${name}=${value}`)) return { settings: {}, ignored: false };
+  if (name === "kern.ipc.maxsockbuf") {
+    return { settings: { receiveBufferMax: Number(value), sendBufferMax: Number(value) }, ignored: false };
+  }
+  let mapping: Mapping | undefined;
+  if (name.startsWith("net.ipv4.")) mapping = LINUX[name.slice("net.ipv4.".length)];
+  else if (name.startsWith("net.inet.tcp.")) mapping = FREEBSD[name.slice("net.inet.tcp.".length)];
+  const settings = mapping?.(value) ?? null;
+  return { settings: settings ?? {}, ignored: settings === null };
+}
+
+/** What `common/defaults.sh` of Google's scripts sets: the buffers, retries and switches they are written for. */
+export function googleDefaults(): Settings {
+  const values: Record<string, string> = {
+    tcp_rmem: "4096 540000 15728640",
+    tcp_wmem: "4096 262144 4194304",
+    tcp_timestamps: "1",
+    tcp_syn_retries: "5",
+    tcp_synack_retries: "5",
+    tcp_frto: "2",
+    tcp_sack: "1",
+    tcp_dsack: "1",
+    tcp_reordering: "3",
+    tcp_congestion_control: "cubic",
+    tcp_slow_start_after_idle: "0",
+    tcp_early_retrans: "4",
+    tcp_recovery: "1",
+    tcp_ecn: "0",
+  };
+  const settings: Settings = {};
+  for (const [name, value] of Object.entries(values)) {
+    Object.assign(settings, sysctlEffect(`net.ipv4.${name}`, value).settings);
+  }
+  return settings;
+}
+
+/** The buffers of a FreeBSD host, from which its window scale and the windows that its scripts probe follow. */
+export const FREEBSD_DEFAULTS: Readonly<Settings> = {
+  receiveBuffer: 65536,
+  receiveBufferMax: 2 << 20,
+  sendBuffer: 32768,
+  sendBufferMax: 2 << 20,
+};

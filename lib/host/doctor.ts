@@ -1,6 +1,7 @@
 /** `doctor`: what a run needs, how this host stands to it, and what mends each lack. */
 import type { Masquerade } from "./firewall.ts";
 import type { Link } from "./links.ts";
+import type { Obstacle } from "./namespaces.ts";
 import type { TunAccess } from "./tun_node.ts";
 
 /** `warn`: something is lacking, but a run is possible. `fail`: it stands in the way of every run. */
@@ -29,7 +30,7 @@ export interface DoctorFacts {
   missingTools: string[];
   firewall: "iptables" | "nft" | null;
   /** Why namespaces cannot be had; null if they can. */
-  namespaces: { problem: string; mend?: string } | null;
+  namespaces: Obstacle | null;
   ipForward: string;
   masquerades: Masquerade[] | null;
   tap: string;

@@ -1,11 +1,11 @@
 /** Finds out what doctor judges. Looks only: nothing on the host is changed. */
 import { status as daemonStatus } from "../ipc/client.ts";
-import { findTool, HostError, messageOf } from "./command.ts";
+import { aptCommand, findTool, messageOf } from "./command.ts";
 import type { DoctorFacts } from "./doctor.ts";
 import { chooseFirewall, type FirewallKind, listMasquerades } from "./firewall.ts";
 import { LAB_TOOLS } from "./lab.ts";
 import { defaultInterface, listLinks } from "./links.ts";
-import { requireNamespaces } from "./namespaces.ts";
+import { namespaceObstacle } from "./namespaces.ts";
 import { CAP_NET_ADMIN, hasCapability } from "./privileges.ts";
 import { findOwner, IP_FORWARD } from "./setup_net.ts";
 import { tryTunNode } from "./tun_node.ts";
@@ -33,12 +33,10 @@ export async function gatherDoctorFacts(tap: string, socketPath?: string): Promi
 }
 
 async function findNamespaces(): Promise<DoctorFacts["namespaces"]> {
-  try {
-    await requireNamespaces("the lab");
-    return null;
-  } catch (error) {
-    return { problem: messageOf(error), mend: error instanceof HostError ? error.mend : undefined };
+  if (findTool("unshare") === null || findTool("ip") === null) {
+    return { problem: "unshare or ip is not installed", mend: aptCommand(["util-linux", "iproute2"]) };
   }
+  return await namespaceObstacle(["lab"]);
 }
 
 async function findMasquerades(

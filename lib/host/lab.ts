@@ -11,7 +11,7 @@ import { applySetup, findOwner, planSetup } from "./setup_net.ts";
 
 const FOLDER = "/run/lvl-ip-lab";
 const READY_MS = 15_000;
-const STOP_MS = 3_000;
+const STOP_MS = 6_000;
 
 /** What may be asked of the lab. */
 export interface LabWish {
@@ -67,7 +67,7 @@ export class Lab {
       const impair = wish.impair === undefined ? [] : ["--impair", wish.impair];
       const words = [...selfCommand(), "daemon", ...impair];
       this.#daemon = Service.start("lvl-ip daemon", words, this.environment);
-      return await this.#daemon.ready(READY_MS);
+      return describeReady(await this.#daemon.ready(READY_MS));
     });
   }
 
@@ -136,4 +136,9 @@ export class Lab {
     const wrapper = `#!/bin/sh\nexec ${shellQuote(entry)} "$@"\n`;
     await Deno.writeTextFile(`${FOLDER}/bin/lvl-ip`, wrapper, { mode: 0o755 });
   }
+}
+
+/** The daemon's line without the socket's path, for which there is no room and no need here. */
+function describeReady(line: string): string {
+  return line.replace(/^lvl-ip:/, "lvl-ip daemon:").replace(/, socket .*$/, "");
 }

@@ -48,7 +48,7 @@ export class LabReport {
   /** A line that a command printed. */
   output(step: string, line: string): void {
     if (this.json) this.#event({ event: "output", step, line });
-    else this.#line(`  ${line}`);
+    else this.#line(`  ${line}`.trimEnd());
   }
 
   /** A step is over. */

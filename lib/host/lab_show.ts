@@ -31,7 +31,7 @@ export async function show(showing: Showing): Promise<void> {
 }
 
 async function showPing({ lab, report, signal }: Showing): Promise<boolean> {
-  const words = ["lvl-ip", "ping", "-c", "3", "-i", "0.3", DNS_ADDRESS];
+  const words = ["lvl-ip", "ping", "-c", "3", DNS_ADDRESS];
   report.command(words);
   return await lab.step("ping", async () => {
     const { code, stdout } = await runLines(

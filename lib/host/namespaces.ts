@@ -22,24 +22,32 @@ export function unshareCommand(): string[] {
   return ["unshare", ...user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 }
 
+/** Why something cannot be had, and the command that mends it. */
+export interface Obstacle {
+  problem: string;
+  mend: string;
+}
+
 /** Throws a {@linkcode HostError} if this host does not let us have namespaces. */
 export async function requireNamespaces(what: string): Promise<void> {
   requireTools(["unshare", "ip"]);
+  const obstacle = await namespaceObstacle(Deno.args);
+  if (obstacle !== null) {
+    throw new HostError(`${what} needs namespaces, but ${obstacle.problem}`, obstacle.mend);
+  }
+}
+
+/** What keeps us from having namespaces; null if nothing does. `args`: what root would have to run instead. */
+export async function namespaceObstacle(args: readonly string[]): Promise<Obstacle | null> {
   // Ubuntu lets anyone make a user namespace and then denies everything in it: so something is done in it.
   const { code, stderr } = await run([...unshareCommand(), "ip", "link", "set", "lo", "up"]);
-  if (code === 0) return;
+  if (code === 0) return null;
   const complaint = stderr.trim().split("\n")[0] || `unshare ended with ${code}`;
   if (Deno.uid() === 0) {
-    throw new HostError(
-      `${what} needs network namespaces, which this container does not allow (${complaint}); start it with`,
-      "docker run --privileged",
-    );
+    return { problem: `this container denies them (${complaint})`, mend: "docker run --privileged" };
   }
-  const mend = await mendUserNamespaces() ?? asRoot(Deno.args);
-  throw new HostError(
-    `${what} needs user namespaces, which this host denies (${complaint}); allow them`,
-    mend,
-  );
+  const mend = await mendUserNamespaces() ?? asRoot(args);
+  return { problem: `this host denies them to ordinary users (${complaint})`, mend };
 }
 
 /** The command that lifts the host's ban on unprivileged user namespaces; null if no known switch forbids them. */

@@ -136,16 +136,25 @@ export async function undoSetup(context: SetupContext = {}): Promise<boolean> {
   const { runner = run, stateFile = STATE_FILE, onStep } = context;
   const records = await readState(stateFile);
   if (records.length === 0) return false;
-  const links = await listLinks(runner);
   for (const record of records) {
-    if (record.kind === "tap" && findLink(links, record.tap)?.carrier) {
-      throw new HostError(`${record.tap} is in use: end the daemon that runs on it, then repeat this`);
-    }
+    if (record.kind === "tap") await requireUnused(record.tap, runner);
   }
   const left = await takeBack(records, runner, onStep);
   await writeState(stateFile, left.map(({ record }) => record));
   if (left.length > 0) throw new HostError(left.map(({ problem }) => problem).join("; "));
   return true;
+}
+
+/** The kernel takes up to a second to notice that a TAP was closed. */
+const CARRIER_TRIES = 15;
+const CARRIER_WAIT_MS = 100;
+
+async function requireUnused(tap: string, runner: Run): Promise<void> {
+  for (let tries = 0; tries < CARRIER_TRIES; tries++) {
+    if (!findLink(await listLinks(runner), tap)?.carrier) return;
+    await new Promise((resolve) => setTimeout(resolve, CARRIER_WAIT_MS));
+  }
+  throw new HostError(`${tap} is in use: end the daemon that runs on it, then repeat this`);
 }
 
 function findLink(links: readonly Link[], name: string): Link | undefined {

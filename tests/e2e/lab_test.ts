@@ -192,7 +192,7 @@ Deno.test({
     );
     assertMatch(
       await complaint([...banned, "lab"]),
-      /^lvl-ip: lab needs user namespaces, which this host denies \(.*\); allow them: sudo sysctl -w user\.max_user_namespaces=15000\n$/,
+      /^lvl-ip: lab needs namespaces, but this host denies them to ordinary users \(.*\): sudo sysctl -w user\.max_user_namespaces=15000\n$/,
     );
     await host.sh("rm /dev/net/tun");
     assertMatch(

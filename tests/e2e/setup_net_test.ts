@@ -158,10 +158,8 @@ Deno.test({
     );
     assertStringIncludes(await complaint(), "--iface is missing");
     await host.exec([...SETUP, "--iface", "enp0s3"]);
-    const hold = "import fcntl,struct,os,time; f=os.open('/dev/net/tun',os.O_RDWR); " +
-      "fcntl.ioctl(f,0x400454ca,struct.pack('16sH22x',b'tap0',0x1002)); print('held',flush=True); time.sleep(60)";
-    await using holder = await host.spawn(["python3", "-c", hold]);
-    await holder.waitFor("held");
+    await using daemon = await host.spawn([...lvlIp, "daemon"]);
+    await daemon.waitFor("ready");
     assertStringIncludes(await complaint("--undo"), "tap0 is in use");
   },
 });
@@ -181,5 +179,37 @@ Deno.test({
     await host.exec([...SETUP, "--iface", "enp0s3"], { env: { SUDO_UID: "65534" } });
     const link = await host.sh("ip -d link show tap0");
     assert(/user (nobody|65534)/.test(link), link);
+  },
+});
+
+Deno.test({
+  name: "setup-net: after it the daemon runs without root, and doctor knows before and after",
+  ignore: !hasNamespaces() || !isRoot,
+  async fn() {
+    const { world, host } = await createHost();
+    await using _ = world;
+    await host.sh("chmod 600 /dev/net/tun; ip link set enp0s3 up; ip link set cable up");
+    const user = await unprivilegedProgram(world);
+    const env = { LVLIP_SOCKET: `${world.directory}/unprivileged/lvl-ip.sock` };
+    const before = await host.run([...user, "doctor"], { env });
+    assertEquals(before.code, 1, before.stdout + before.stderr);
+    assertMatch(
+      before.stdout,
+      /^fail {2}\/dev\/net\/tun {2}may not be opened by you\n *mend: sudo chmod 666 \/dev\/net\/tun$/m,
+    );
+    assertStringIncludes(before.stdout, "No run is possible yet");
+    await host.exec([...SETUP, "--iface", "enp0s3", "--owner", "65534"]);
+    await using daemon = await host.spawn([...user, "daemon"], { env });
+    await daemon.waitFor("ready");
+    await host.exec([...user, "ping", "-c", "1", "10.0.0.5"], { env });
+    const after = await host.run([...user, "doctor", "--json"], { env });
+    const { possible, checks } = JSON.parse(after.stdout);
+    assertEquals([after.code, possible], [0, { lab: true, daemon: true }], after.stdout);
+    const notOk = checks.filter((check: { status: string }) => check.status !== "ok");
+    assertEquals(notOk.map((check: { name: string }) => check.name), ["masquerade"]);
+    daemon.kill("SIGTERM");
+    assertEquals((await daemon.finished()).code, 0);
+    await host.exec([...SETUP, "--undo"]);
+    assertEquals(await host.sh("stat -c %a /dev/net/tun"), "600\n");
   },
 });

@@ -41,7 +41,9 @@ async function showPing({ lab, report, signal }: Showing): Promise<boolean> {
       signal,
     );
     if (code !== 0) throw new Error(lab.daemonFailure() ?? `exit status ${code}`);
-    const answers = stdout.filter((line) => /\bicmp_seq=/.test(line) && /\btime=/.test(line)).length;
+    // Each once: a line that duplicates packets brings some answers twice.
+    const answered = stdout.map((line) => /\bicmp_seq=([0-9]+) .*\btime=/.exec(line)?.[1]).filter(Boolean);
+    const answers = new Set(answered).size;
     return `${DNS_ADDRESS} answered ${answers} of 3`;
   });
 }

@@ -5,9 +5,6 @@ const SIGKILL = 9;
 /** The signal that ended a process, in its wait status. */
 const SIGNAL_MASK = 0x7f;
 
-/** Of /proc/PID/stat, see proc_pid_stat(5); counted from 1. */
-const EXIT_CODE_FIELD = 52;
-
 const SOL_SOCKET = 1;
 /** Linux 6.5; of a process that is gone already, 6.16. */
 const SO_PEERPIDFD = 77;
@@ -25,25 +22,30 @@ let length: Block | null = null;
 /**
  * Whether the process `pid` at the other end of the Unix socket `fd` was ended by SIGKILL; false where nothing tells.
  *
- * A process's descriptors are closed while it ends. By then its exit status stands in /proc, until its parent has taken
- * notice of it; after that the kernel still knows it by the socket, since Linux 6.16.
+ * A process's descriptors are closed while it ends. As long as its parent has not taken notice of that, the signal is
+ * pending in /proc, which unlike the exit status anyone may read; after that the kernel still knows the exit status by
+ * the socket, since Linux 6.16.
  */
 export function wasPeerKilled(fd: number, pid: number): boolean {
-  const status = statusInProc(pid) ?? statusOfPeer(fd);
-  return status !== null && (status & SIGNAL_MASK) === SIGKILL;
+  return isKillPending(pid) ?? isKilled(statusOfPeer(fd));
 }
 
-/** The wait status; 0 while the process lives, null when it is gone. */
-function statusInProc(pid: number): number | null {
+/** Null when the process is gone. */
+function isKillPending(pid: number): boolean | null {
   try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The program's name, the 2nd field, may hold spaces and parentheses itself.
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[EXIT_CODE_FIELD - 3]);
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    const [, low] = /^ShdPnd:\t[0-9a-f]*([0-9a-f]{8})$/m.exec(status) ?? [];
+    return (parseInt(low, 16) & (1 << (SIGKILL - 1))) !== 0;
   } catch {
     return null;
   }
 }
 
+function isKilled(status: number | null): boolean {
+  return status !== null && (status & SIGNAL_MASK) === SIGKILL;
+}
+
+/** The wait status; null when the kernel does not know it. */
 function statusOfPeer(fd: number): number | null {
   value ??= new Block(PIDFD_INFO_SIZE);
   length ??= new Block(4);

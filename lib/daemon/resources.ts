@@ -86,7 +86,8 @@ function openDevice(config: DaemonConfig): TapDevice {
 }
 
 function mendBusy(config: DaemonConfig): string {
-  return `stop that program, or choose another TAP and socket: lvl-ip daemon --tap ${config.tap}b --socket PATH`;
+  const other = config.tap === "tap1" ? "tap2" : "tap1";
+  return `stop that program, or choose another TAP and socket: lvl-ip daemon --tap ${other} --socket PATH`;
 }
 
 /** Gives the kernel's side of the TAP the gateway's address, unless all is as it should be (after `setup-net`). */

@@ -71,7 +71,7 @@ const RULES: readonly Rule[] = [
   { room: "lib/ipc/ (client)", paths: IPC_CLIENT, allows: ["lib/wire/address.ts", "lib/errno.ts", "node:"] },
   { room: "lib/ipc/", allows: ["lib/stack/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
   // The daemon's process, which puts the rooms together: all of them but the command line.
-  { room: "lib/daemon/", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "node:"] },
+  { room: "lib/daemon", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "node:"] },
   { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
   {
     room: "lib/host/",

@@ -7,7 +7,7 @@ import { isAbstract, openUnixSocket, SOCK_STREAM, UnixAddress } from "./unix_soc
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** How long another daemon that is just binding in the same folder is waited for, ms; it takes it less than one. */
-const LOCK_PATIENCE_MS = 2000;
+const LOCK_PATIENCE_MS = 1000;
 const LOCK_RETRY_MS = 5;
 
 export interface ListenOptions {

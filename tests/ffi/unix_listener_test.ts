@@ -3,7 +3,12 @@ import { EADDRINUSE } from "../../lib/errno.ts";
 import { SysError } from "../../ffi/errno.ts";
 import { listenUnix, UnixListener } from "../../ffi/unix_listener.ts";
 import { closeDescriptor, connectUnix, SOCK_SEQPACKET } from "../../ffi/unix_socket.ts";
+import { monotonicUs } from "../../ffi/clock.ts";
+import { libc, O_RDONLY } from "../../ffi/libc.ts";
+import { cString } from "../../ffi/memory.ts";
 import "./open_libc.ts";
+
+const LOCK_EX = 2;
 
 function inFolder(name: string, fn: (path: string, folder: string) => void | Promise<void>): void {
   Deno.test(name, async () => {
@@ -92,23 +97,57 @@ inFolder("an inherited listener is known by its file", (path) => {
   assertEquals(after.close(), true);
 });
 
-inFolder("of many daemons that start at once over a stale socket exactly one wins", async (path) => {
-  const url = new URL("./listen_worker.ts", import.meta.url);
-  const workers = Array.from({ length: 4 }, () => new Worker(url, { type: "module" }));
-  const ask = (message: unknown) =>
-    Promise.all(workers.map((worker) =>
+inFolder("of several daemons that start at once over a stale socket exactly one wins", async (path) => {
+  const daemons = new Daemons(3);
+  for (let round = 0; round < 60; round++) {
+    closeDescriptor(listenUnix(path).fd);
+    const answers = await daemons.ask({ path, atUs: monotonicUs() + 1500 });
+    assertEquals(answers.sort(), ["EADDRINUSE", "EADDRINUSE", "listening"], `round ${round}`);
+    closeDescriptor(connectUnix(path)); // whoever won is the one that is reached
+    await daemons.ask({ atUs: 0 });
+  }
+  daemons.end();
+});
+
+inFolder(
+  "while another daemon is binding in the folder, one waits for it, but not for ever",
+  async (path, folder) => {
+    const lock = libc().open(cString(folder).bytes, O_RDONLY, 0);
+    libc().flock(lock, LOCK_EX);
+    const daemon = new Daemons(1);
+    const answer = daemon.ask({ path, atUs: 0 });
+    const error = assertThrows(() => listenUnix(path), SysError, `another process holds a lock on ${folder}`);
+    assertEquals(error.name, "EAGAIN");
+    assertEquals(await answer, ["EAGAIN"]);
+    const second = daemon.ask({ path, atUs: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assertThrows(() => Deno.lstatSync(path), Deno.errors.NotFound);
+    closeDescriptor(lock);
+    assertEquals(await second, ["listening"]);
+    await daemon.ask({ atUs: 0 });
+    daemon.end();
+  },
+);
+
+/** Threads that each start as a daemon when told to. */
+class Daemons {
+  readonly #workers: Worker[];
+
+  constructor(count: number) {
+    const url = new URL("./listen_worker.ts", import.meta.url);
+    this.#workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
+  }
+
+  ask(message: { path?: string; atUs: number }): Promise<string[]> {
+    return Promise.all(this.#workers.map((worker) =>
       new Promise<string>((resolve) => {
         worker.onmessage = (event) => resolve(event.data);
         worker.postMessage(message);
       })
     ));
-  await ask("ready?");
-  for (let round = 0; round < 25; round++) {
-    if (round > 0) closeDescriptor(listenUnix(path).fd);
-    const answers = (await ask(path)).sort();
-    assertEquals(answers, ["EADDRINUSE", "EADDRINUSE", "EADDRINUSE", "listening"], `round ${round}`);
-    closeDescriptor(connectUnix(path)); // whoever won is the one that is reached
-    await ask("close");
   }
-  workers.forEach((worker) => worker.terminate());
-});
+
+  end(): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+}

@@ -156,13 +156,14 @@ export async function privateRun(paths: readonly string[]): Promise<void> {
     const entry = /^\/run\/([^/]+)/.exec(real);
     if (entry) kept.add(entry[1]);
   }
+  // -n: mount(8) would otherwise make /run/mount on the host, before it covers it.
   // A descriptor keeps a covered folder in reach, and /proc/self/fd is a name for it.
   const script = [
     "set -eu",
     ...[...kept].map((_, index) => `exec ${index + 3}<"/run/$${index + 1}"`),
-    "mount -t tmpfs -o mode=755 lvl-ip-lab /run",
+    "mount -n -t tmpfs -o mode=755 lvl-ip-lab /run",
     ...[...kept].map((_, index) =>
-      `mkdir "/run/$${index + 1}"; mount --no-canonicalize --rbind /proc/self/fd/${index + 3} "/run/$${
+      `mkdir "/run/$${index + 1}"; mount -n --no-canonicalize --rbind /proc/self/fd/${index + 3} "/run/$${
         index + 1
       }"`
     ),

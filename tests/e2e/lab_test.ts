@@ -11,7 +11,7 @@ const TIMEOUT = { timeoutMs: 60_000 };
 async function createHost(mode = "666"): Promise<{ world: Namespaces; host: Namespace }> {
   const world = await Namespaces.create();
   const [host] = world.all;
-  if (isRoot) await host.sh(`mount -t tmpfs dev /dev/net && mknod -m ${mode} /dev/net/tun c 10 200`);
+  if (isRoot) await host.sh(`mount -n -t tmpfs dev /dev/net && mknod -m ${mode} /dev/net/tun c 10 200`);
   return { world, host };
 }
 

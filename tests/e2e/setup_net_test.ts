@@ -12,13 +12,13 @@ async function createHost(): Promise<{ world: Namespaces; host: Namespace }> {
   const world = await Namespaces.create();
   const [host] = world.all;
   await host.sh("ip link add enp0s3 type veth peer name cable && ip addr add 192.0.2.15/24 dev enp0s3");
-  if (isRoot) await host.sh("mount -t tmpfs dev /dev/net && mknod -m 666 /dev/net/tun c 10 200");
+  if (isRoot) await host.sh("mount -n -t tmpfs dev /dev/net && mknod -m 666 /dev/net/tun c 10 200");
   return { world, host };
 }
 
 /** Makes a tool as good as not installed. */
 const hide = (host: Namespace, tool: string) =>
-  host.sh(`mount --bind /dev/null "$(readlink -f ${findTool(tool)})"`);
+  host.sh(`mount -n --bind /dev/null "$(readlink -f ${findTool(tool)})"`);
 
 /** Everything that setup-net could have touched. */
 function snapshot(host: Namespace): Promise<string> {

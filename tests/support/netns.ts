@@ -157,7 +157,7 @@ export class Namespaces implements AsyncDisposable {
   static async create(...names: string[]): Promise<Namespaces> {
     const directory = await Deno.makeTempDir({ prefix: "lvl-ip-test-" });
     const script =
-      "mount -t tmpfs -o mode=755 run /run && mkdir /run/netns && ip link set lo up && echo ready && cat";
+      "mount -n -t tmpfs -o mode=755 run /run && mkdir /run/netns && ip link set lo up && echo ready && cat";
     const unshare = new Deno.Command("unshare", {
       args: [...privateFlags, "--kill-child", "--mount-proc", "--", "sh", "-c", script],
       stdin: "piped",

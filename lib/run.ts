@@ -197,8 +197,11 @@ class Loop {
     const { device, stack, server, poller, clock, wakeUpFd } = this.#parts;
     let timeoutUs = 0;
     if (!more) {
-      const due = Math.min(device.deadline, stack.deadline, server.deadline, this.#retryAtUs);
-      timeoutUs = due === Infinity ? Infinity : Math.max(0, due - clock());
+      const now = clock();
+      // What is overdue in the stack cannot go out while the device is full.
+      const stackDue = this.#blocked && stack.deadline <= now ? Infinity : stack.deadline;
+      const due = Math.min(device.deadline, stackDue, server.deadline, this.#retryAtUs);
+      timeoutUs = due === Infinity ? Infinity : Math.max(0, due - now);
     }
     const count = poller.wait(timeoutUs);
     if (device.fd < 0) this.#readable = true;

@@ -14,7 +14,7 @@ export type { DaemonOptions } from "../daemon/config.ts";
 const PATIENCE_MS = 3000;
 
 /**
- * Runs the daemon until SIGINT or SIGTERM; the exit status. Throws `CommandError` when it cannot start, with nothing
+ * Runs the daemon until SIGINT, SIGTERM or SIGHUP; the exit status. Throws `CommandError` when it cannot start, with nothing
  * left behind.
  *
  * The process starts itself anew on the way, without privileges: see `acquire`. This thread only keeps the signals and
@@ -32,7 +32,7 @@ export async function daemon(options: DaemonOptions): Promise<number> {
     // A stack that does not answer must not keep the process.
     patience ??= setTimeout(() => ended.resolve("the stack did not end in time"), PATIENCE_MS);
   };
-  const signals = ["SIGINT", "SIGTERM"] as const;
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   try {
     const worker = startWorker(config, resources, wakeUp, log, ended);
@@ -69,9 +69,9 @@ function startWorker(
     config,
     tapFd,
     captureFd,
-    listenerFd: socket.listener.fd,
+    listenerFds: socket.descriptors,
     wakeUpFd: wakeUp.fd,
-    socketPath: socket.listener.address,
+    socketPath: socket.path,
     version: manifest.version,
   };
   worker.postMessage(start);
@@ -86,7 +86,7 @@ function announce(
 ): void {
   const address = formatIp(config.address);
   const gateway = formatIp(config.gateway);
-  const path = socket.listener.address;
+  const { path } = socket;
   if (config.json) {
     const { prefixLength } = config;
     const ready = {

@@ -4,7 +4,7 @@ import type { DaemonConfig, LogLevel } from "./config.ts";
 export interface StartMessage {
   config: DaemonConfig;
   tapFd: number;
-  listenerFd: number;
+  listenerFds: number[];
   /** -1: no capture. */
   captureFd: number;
   wakeUpFd: number;

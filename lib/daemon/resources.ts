@@ -9,7 +9,7 @@ import { EACCES, EPERM } from "../errno.ts";
 import { formatIp } from "../wire/address.ts";
 import { openCaptureFile } from "./capture_file.ts";
 import type { DaemonConfig } from "./config.ts";
-import { bindSocket, type DaemonSocket, inheritSocket } from "./socket.ts";
+import { bindSocket, type DaemonSocket, inheritSocket, type SocketState } from "./socket.ts";
 
 /** What the daemon works with, opened while it was allowed to. */
 export interface Resources {
@@ -22,11 +22,6 @@ export interface Resources {
 
 /** How a second start, after the privileges went, learns what the first one did. */
 const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
-
-interface State {
-  socketPath: string;
-  madeFolder: boolean;
-}
 
 /**
  * Opens socket, TAP and capture file, and gives the TAP's host side its address. Then gives up every capability in
@@ -45,8 +40,9 @@ export function acquire(config: DaemonConfig): Resources {
     if (config.pcap !== undefined) captureFd = openCaptureFile(config.pcap);
     if (!hasAnyCapability()) return { tapFd: tap.fd, tapName: tap.name, socket, captureFd };
     const descriptors: Record<string, number> = { tap: tap.fd, socket: socket.listener.fd };
+    if (socket.abstract !== null) descriptors.abstract = socket.abstract.fd;
     if (captureFd >= 0) descriptors.capture = captureFd;
-    const state: State = { socketPath: socket.listener.address, madeFolder: socket.madeFolder };
+    const state: SocketState = { path: socket.path, madeFolder: socket.madeFolder };
     dropCapabilitiesByExec({ descriptors, env: { [STATE_VARIABLE]: JSON.stringify(state) } });
   } catch (error) {
     tap?.close();
@@ -57,12 +53,12 @@ export function acquire(config: DaemonConfig): Resources {
 }
 
 function resume(config: DaemonConfig, inherited: Map<string, number>): Resources {
-  const state: State = JSON.parse(Deno.env.get(STATE_VARIABLE) ?? "{}");
+  const state: SocketState = JSON.parse(Deno.env.get(STATE_VARIABLE) ?? "{}");
   Deno.env.delete(STATE_VARIABLE);
   return {
     tapFd: inherited.get("tap")!,
     tapName: config.tap,
-    socket: inheritSocket(inherited.get("socket")!, state.socketPath, state.madeFolder),
+    socket: inheritSocket(state, inherited.get("socket")!, inherited.get("abstract")),
     captureFd: inherited.get("capture") ?? -1,
   };
 }

@@ -33,12 +33,13 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
     const stack = makeStack(start, device);
     const status = new StatusReport(start, stack, tap, impaired, monotonicUs());
     const server: Server = new Server({
-      listener: start.listenerFd,
+      listeners: start.listenerFds,
       stack,
       host: new LinuxUnixHost(poller),
       describe: (now) => status.describe(server, now),
       uid: Deno.uid() ?? 0,
       gid: config.gid,
+      warn: (message) => say({ kind: "log", level: "warn", message }),
     });
     say({ kind: "ready", device: tap.name, mtu: device.mtu, mac: formatMac(config.mac) });
     runLoop({

@@ -11,25 +11,63 @@ import { socketPaths } from "../ipc/paths.ts";
 const MODE = 0o666;
 const FOLDER_MODE = 0o755;
 
-/** The daemon's listening socket, and what is to be tidied up with it. */
+/** The daemon's listening sockets, and what is to be tidied up with them. */
 export class DaemonSocket {
-  constructor(readonly listener: UnixListener, readonly madeFolder: boolean) {}
+  constructor(
+    /** The one with a path. */
+    readonly listener: UnixListener,
+    /** The same under an abstract name, for programs that chroot; null if somebody else has the name. */
+    readonly abstract: UnixListener | null,
+    readonly madeFolder: boolean,
+  ) {}
+
+  get path(): string {
+    return this.listener.address;
+  }
+
+  get descriptors(): number[] {
+    return this.abstract === null ? [this.listener.fd] : [this.listener.fd, this.abstract.fd];
+  }
 
   /** Removes the file, and the folder if it was made for it and is empty. */
   close(): void {
     this.listener.close();
+    this.abstract?.close();
     if (!this.madeFolder) return;
     try {
-      Deno.removeSync(folderOf(this.listener.address));
+      Deno.removeSync(folderOf(this.path));
     } catch {
       // Another daemon's socket is in it by now.
     }
   }
 }
 
-/** Takes a socket over that an earlier start of this program bound. */
-export function inheritSocket(fd: number, path: string, madeFolder: boolean): DaemonSocket {
-  return new DaemonSocket(new UnixListener(fd, path), madeFolder);
+/** What a second start of this program needs to take the sockets over. */
+export interface SocketState {
+  path: string;
+  madeFolder: boolean;
+}
+
+/** Takes sockets over that an earlier start of this program bound. */
+export function inheritSocket(state: SocketState, fd: number, abstractFd: number | undefined): DaemonSocket {
+  const { path, madeFolder } = state;
+  const abstract = abstractFd === undefined ? null : new UnixListener(abstractFd, abstractName(path));
+  return new DaemonSocket(new UnixListener(fd, path), abstract, madeFolder);
+}
+
+/** The abstract name that belongs to a path: who knows one knows the other. */
+export function abstractName(path: string): string {
+  return `@${path}`;
+}
+
+function listenAbstract(path: string): UnixListener | null {
+  try {
+    return listenUnix(abstractName(path));
+  } catch (error) {
+    // Taken in this network namespace, or too long: the path is what counts.
+    if (error instanceof SysError) return null;
+    throw error;
+  }
 }
 
 /** Listens at the first of the usual paths that can be had, or at `explicit` alone. Throws `CommandError`. */
@@ -40,7 +78,7 @@ export function bindSocket(explicit?: string): DaemonSocket {
     try {
       const madeFolder = makeFolder(folderOf(path), explicit !== undefined);
       try {
-        return new DaemonSocket(listenUnix(path, { mode: MODE }), madeFolder);
+        return new DaemonSocket(listenUnix(path, { mode: MODE }), listenAbstract(path), madeFolder);
       } catch (error) {
         if (madeFolder) Deno.removeSync(folderOf(path));
         throw error;

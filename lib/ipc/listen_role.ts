@@ -1,7 +1,6 @@
-import { RECORD_SIZE } from "./protocol.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { answerWithNames, fillNames } from "./connect_role.ts";
-import { encodeRecord, OP, type ProtocolRecord } from "./protocol.ts";
+import { encodeRecord, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
 import { StreamRole } from "./stream_role.ts";
 
@@ -44,7 +43,7 @@ export class ListenRole implements Role {
       service.drop(client, now);
       return false;
     }
-    while (this.#tokens.size < MAX_ANNOUNCED && client.writable) {
+    while (this.#tokens.size < MAX_ANNOUNCED && client.writable && client.role === this) {
       const handle = service.stack.accept(client.handle);
       if (handle < 0) return false;
       this.#announce(client, service, handle);

@@ -1,5 +1,4 @@
-import { EAGAIN, EINTR } from "../errno.ts";
-import { EACCES, ECONNABORTED } from "../errno.ts";
+import { EACCES, EAGAIN, ECONNABORTED, EINTR } from "../errno.ts";
 import { ClientSocket } from "./client_socket.ts";
 import {
   EPOLLERR,
@@ -21,9 +20,12 @@ const ACCEPT_BUDGET = 64;
 /** When to try again after an accept that failed for want of a descriptor or memory. */
 const ACCEPT_RETRY_US = 100_000;
 
+/** Least time between two warnings, so that a stranger cannot fill the log. */
+const WARN_INTERVAL_US = 1_000_000;
+
 export interface ServerOptions {
-  /** The listening Unix socket, non-blocking. */
-  listener: number;
+  /** The listening Unix sockets, non-blocking. */
+  listeners: number[];
   stack: SocketLayer;
   host: UnixHost;
   /** What `status` answers with: a `DaemonStatus` as JSON. */
@@ -32,6 +34,8 @@ export interface ServerOptions {
   uid: number;
   /** A group whose members may too; -1: none. */
   gid: number;
+  /** Told what an operator should see; not more than once a second. */
+  warn?: (message: string) => void;
 }
 
 /**
@@ -42,13 +46,16 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #service: Service;
   readonly #requests = new RequestRole();
-  #acceptable = true;
+  /** Listeners that may have more connections. */
+  readonly #acceptable: Set<number>;
   #retryAcceptAtUs = Infinity;
+  #warnAgainAtUs = -Infinity;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#service = new Service(options.stack, options.host, options.describe);
-    options.host.watch(options.listener);
+    this.#acceptable = new Set(options.listeners);
+    for (const listener of options.listeners) options.host.watch(listener);
   }
 
   /** When `work` is due although nothing was reported; Infinity: never. */
@@ -72,12 +79,11 @@ export class Server {
 
   /** Notes what epoll reported of a descriptor. Nothing is closed here, so a whole batch can be noted first. */
   event(fd: number, events: number): void {
-    if (fd === this.#options.listener) {
-      this.#acceptable = true;
+    const client = this.#service.clients.get(fd);
+    if (client === undefined) {
+      if (this.#options.listeners.includes(fd)) this.#acceptable.add(fd);
       return;
     }
-    const client = this.#service.clients.get(fd);
-    if (client === undefined) return;
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) client.readable = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) client.writable = true;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) client.ended = true;
@@ -95,43 +101,54 @@ export class Server {
   /** Gives every client that waits one turn; true when some want another at once. */
   work(now: number): boolean {
     const service = this.#service;
-    if (this.#acceptable || now >= this.#retryAcceptAtUs || service.descriptorFreed) this.#accept(now);
+    this.#accept(now);
     for (const client of service.takeRunnable()) {
       if (!client.closed && client.role.run(client, service, now)) service.wake(client);
     }
-    return !service.idle || this.#acceptable;
+    return !service.idle || (this.#acceptable.size > 0 && this.#retryAcceptAtUs === Infinity);
   }
 
-  /** Ends every connection, with a reset where TCP has one, and stops listening. */
+  /** Ends every connection, with a reset where TCP has one. The listening sockets belong to whoever opened them. */
   close(now: number): void {
     for (const client of [...this.#service.clients.values()]) this.#service.drop(client, now);
-    this.#options.host.close(this.#options.listener);
   }
 
   #accept(now: number): void {
     const service = this.#service;
-    const retry = this.#retryAcceptAtUs !== Infinity;
-    service.descriptorFreed = false;
-    if (!this.#acceptable && !retry) return;
+    // After a failure for want of a descriptor, only when one was given back or the time has come.
+    if (now < this.#retryAcceptAtUs && this.#retryAcceptAtUs !== Infinity && !service.descriptorFreed) return;
     this.#retryAcceptAtUs = Infinity;
-    for (let left = ACCEPT_BUDGET; left > 0; left--) {
-      const fd = service.host.accept(this.#options.listener);
-      if (fd >= 0) {
-        this.#welcome(fd);
-        continue;
-      }
-      if (fd === -EINTR || fd === -ECONNABORTED) continue;
-      this.#acceptable = false;
-      if (fd === -EAGAIN) return;
-      // EMFILE, ENFILE, ENOMEM: programs wait in the socket's queue until a descriptor is given back.
-      service.counters.acceptFailures++;
-      this.#retryAcceptAtUs = now + ACCEPT_RETRY_US;
-      return;
+    service.descriptorFreed = false;
+    for (const listener of this.#acceptable) {
+      if (!this.#acceptFrom(listener, now)) return;
     }
-    this.#acceptable = true;
   }
 
-  #welcome(fd: number): void {
+  /** False when there is no descriptor to be had. */
+  #acceptFrom(listener: number, now: number): boolean {
+    const { host, counters } = this.#service;
+    for (let left = ACCEPT_BUDGET; left > 0; left--) {
+      const fd = host.accept(listener);
+      if (fd >= 0) {
+        this.#welcome(fd, now);
+      } else if (fd === -EAGAIN) {
+        this.#acceptable.delete(listener);
+        return true;
+      } else if (fd !== -EINTR && fd !== -ECONNABORTED) {
+        // EMFILE, ENFILE, ENOMEM: programs wait in the socket's queue until a descriptor is given back.
+        counters.acceptFailures++;
+        this.#warn(
+          `Programs have to wait: no descriptor to be had (error ${-fd}); raise it with ulimit -n`,
+          now,
+        );
+        this.#retryAcceptAtUs = now + ACCEPT_RETRY_US;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #welcome(fd: number, now: number): void {
     const service = this.#service;
     const peer = service.host.credentials(fd);
     if (peer === null) return service.host.close(fd);
@@ -140,6 +157,7 @@ export class Server {
       service.counters.clientsRefused++;
       service.record.reset(OP.none).errno = EACCES;
       service.answer(client, service.record);
+      this.#warn(`Refused process ${peer.pid} of user ${peer.uid}; --group lets a group's members in`, now);
       return service.host.close(fd);
     }
     service.clients.set(fd, client);
@@ -149,6 +167,12 @@ export class Server {
       return service.host.close(fd);
     }
     service.wake(client);
+  }
+
+  #warn(message: string, now: number): void {
+    if (now < this.#warnAgainAtUs) return;
+    this.#warnAgainAtUs = now + WARN_INTERVAL_US;
+    this.#options.warn?.(message);
   }
 
   #mayUse(fd: number, peer: PeerCredentials): boolean {

@@ -161,7 +161,7 @@ export class Service {
     slices.length1 = length;
     slices.offset2 = slices.length2 = 0;
     const sent = this.host.send(client.fd, slices);
-    if (sent === -EAGAIN) client.writable = false;
+    if (sent < length) client.writable = false;
     if (sent >= 0) return sent;
     return sent === -EAGAIN ? 0 : length;
   }

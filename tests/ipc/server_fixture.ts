@@ -14,6 +14,7 @@ export interface FixtureOptions {
   uid?: number;
   gid?: number;
   describe?: () => string;
+  backlog?: number;
 }
 
 /** A real server on a real Unix socket over a fake stack, turned by a timer in the test's own thread. */
@@ -24,11 +25,14 @@ export class Fixture implements Disposable {
   readonly server: Server;
   readonly epoll = new Epoll();
   now = 1_000_000;
+  /** The server does not get its turn. */
+  paused = false;
+  readonly warnings: string[] = [];
   readonly #listener;
   readonly #timer: number;
 
   constructor(options: FixtureOptions = {}) {
-    this.#listener = listenUnix(this.socketPath, { mode: 0o666 });
+    this.#listener = listenUnix(this.socketPath, { mode: 0o666, backlog: options.backlog });
     const linux = new LinuxUnixHost(this.epoll);
     const host: UnixHost = {
       accept: linux.accept,
@@ -44,14 +48,15 @@ export class Fixture implements Disposable {
       ...options.host,
     };
     this.server = new Server({
-      listener: this.#listener.fd,
+      listeners: [this.#listener.fd],
       stack: this.stack,
       host,
       describe: options.describe ?? (() => "{}"),
       uid: options.uid ?? Deno.uid()!,
       gid: options.gid ?? -1,
+      warn: (message) => this.warnings.push(message),
     });
-    this.#timer = setInterval(() => this.turn(), 1);
+    this.#timer = setInterval(() => this.paused || this.turn(), 1);
   }
 
   /** What the loop does, without a device. */
@@ -76,6 +81,7 @@ export class Fixture implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.server.close(this.now);
+    this.#listener.close();
     this.epoll.close();
     Deno.removeSync(this.folder, { recursive: true });
   }

@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { connect } from "../../lib/ipc/client.ts";
 import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT } from "../../lib/errno.ts";
+import { receiveBytes, sendBytes } from "../../ffi/socket_io.ts";
+import { closeDescriptor, connectUnix, SHUT_RD, shutdownSocket } from "../../ffi/unix_socket.ts";
+import { Memory } from "../../lib/buffer/memory.ts";
+import { ask, Channel } from "../../lib/ipc/channel.ts";
+import { encodeRecord, FLAG_QUIET, OP, ProtocolRecord, RECORD_SIZE } from "../../lib/ipc/protocol.ts";
 import { Fixture } from "./server_fixture.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
@@ -226,4 +231,79 @@ Deno.test("kill -9 of the program resets its connection, a plain exit does not",
     await child.status;
     await reader.cancel();
   }
+});
+
+Deno.test("filler: it is drained when the connection is made and not before, and the answer can be left out", async () => {
+  using fixture = new Fixture();
+  const { stack, socketPath } = fixture;
+  const record = new ProtocolRecord().reset(OP.connect);
+  record.remote.set(0x0a000009, 80);
+  record.flags = FLAG_QUIET;
+  record.id = 77n;
+  record.length = 300_000;
+  using channel = await Channel.open(socketPath);
+  let written = false;
+  const writing = channel.send(record, new Uint8Array(300_000)).then(() => written = true);
+  await fixture.until(() => stack.sockets.size > 0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(written, false, "more than the socket holds cannot be written yet");
+  const outcome = new ProtocolRecord().reset(OP.outcome);
+  outcome.id = 77n;
+  await ask(outcome, "outcome", socketPath);
+  assertEquals([outcome.arg0, outcome.arg1], [0, 1]);
+
+  const [handle, socket] = stack.last;
+  stack.open(handle);
+  await writing;
+  await channel.socket.write(text("data"));
+  await fixture.until(() => socket.sentTotal === 4);
+  assertEquals(stack.drain(handle), text("data"));
+  stack.deliver(handle, text("answer"));
+  const bytes = new Uint8Array(100);
+  assertEquals(await channel.socket.read(bytes), 6);
+});
+
+Deno.test("a quiet connect that fails is a closed connection, and the outcome tells why", async () => {
+  using fixture = new Fixture();
+  const { stack, socketPath } = fixture;
+  const record = new ProtocolRecord().reset(OP.connect);
+  record.remote.set(0x0a000009, 80);
+  record.flags = FLAG_QUIET;
+  record.id = 78n;
+  using channel = await Channel.open(socketPath);
+  await channel.send(record);
+  await fixture.until(() => stack.sockets.size > 0);
+  stack.fail(stack.last[0], ECONNREFUSED);
+  assertEquals(await channel.socket.read(new Uint8Array(1)), null);
+  const outcome = new ProtocolRecord().reset(OP.outcome);
+  outcome.id = 78n;
+  await ask(outcome, "outcome", socketPath);
+  assertEquals([outcome.arg0, outcome.arg1], [ECONNREFUSED, 0]);
+  using second = await Channel.open(socketPath);
+  await assertRejects(() => second.exchange(record, "again"), Deno.errors.AlreadyExists);
+});
+
+Deno.test("a program that shuts down reading goes on writing; what comes for it is thrown away", async () => {
+  using fixture = new Fixture();
+  const { stack, socketPath } = fixture;
+  const record = new ProtocolRecord().reset(OP.connect);
+  record.remote.set(0x0a000009, 80);
+  const fd = connectUnix(socketPath);
+  const memory = new Memory(128);
+  encodeRecord(record, memory.view, 0);
+  assertEquals(sendBytes(fd, memory, 0, RECORD_SIZE), RECORD_SIZE);
+  await fixture.until(() => stack.sockets.size > 0);
+  const [handle, socket] = stack.last;
+  stack.open(handle);
+  await fixture.until(() => receiveBytes(fd, memory, 0, RECORD_SIZE) === RECORD_SIZE);
+  shutdownSocket(fd, SHUT_RD);
+  stack.deliver(handle, new Uint8Array(1000));
+  await fixture.until(() => socket.incoming.length === 0);
+  stack.deliver(handle, new Uint8Array(1000));
+  await fixture.until(() => socket.incoming.length === 0);
+  assertEquals(socket.state, "open");
+  assertEquals(sendBytes(fd, memory, 0, 10), 10);
+  await fixture.until(() => socket.sentTotal === 10);
+  closeDescriptor(fd);
+  await fixture.until(() => socket.state === "closed");
 });

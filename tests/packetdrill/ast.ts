@@ -46,6 +46,8 @@ export interface TcpSpec {
   /** Flags given as an ACE count (AccECN) rather than letters. */
   ace: boolean;
   seq: number;
+  /** `...(0)`: any sequence number will do; `seq` is 0. */
+  anySeq: boolean;
   length: number;
   ack: number;
   /** -1: not said. */

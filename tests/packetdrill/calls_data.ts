@@ -15,7 +15,6 @@ import {
   ERRNOS,
   FIONBIO,
   FIONREAD,
-  IPPROTO_TCP,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_FASTOPEN,
@@ -29,11 +28,11 @@ import {
   symbolValue,
 } from "./symbols.ts";
 import { Slices } from "../../lib/buffer/memory.ts";
-import { Datagram } from "../../lib/stack/socket_types.ts";
+import { Datagram, SocketName } from "../../lib/stack/socket_types.ts";
+import type { Tcb } from "../../lib/tcp/tcb.ts";
 
 const scratch = new Uint8Array(1 << 20);
 const slices = new Slices();
-const TCP_CORK = 3;
 const SHORTEST_CALL = 1;
 
 /** Sends `length` bytes of the connection's pattern; waits for room unless the socket or the flags say not to. */
@@ -45,7 +44,17 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
   const waits = !socket.nonblocking && (flags & MSG_DONTWAIT) === 0;
   const more = (flags & MSG_MORE) !== 0;
   let done = 0;
-  if (more) machine.stack.setOption(socket.handle, IPPROTO_TCP, TCP_CORK, 1, machine.now);
+  const tcb = more ? tcbOf(kernel, socket) : null;
+  // The stack's send has no flags. MSG_MORE corks for this one call; what stays queued follows the next segment out.
+  const corked = tcb?.user.cork ?? false;
+  if (tcb !== null) tcb.user.cork = true;
+  const finish = () => {
+    if (tcb !== null) {
+      machine.settle();
+      tcb.user.cork = corked;
+    }
+    return done;
+  };
   return {
     attempt: () => {
       do {
@@ -54,15 +63,27 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
         const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now);
         if (sent < 0) {
           if (sent === -ERRNOS.EAGAIN && waits) return BLOCKED;
-          return done > 0 ? done : sent;
+          return done > 0 ? finish() : sent;
         }
         done += sent;
         socket.written += sent;
         if (sent < chunk && !waits) break;
       } while (done < length);
-      return done;
+      return finish();
     },
   };
+}
+
+/** The connection behind a socket. */
+function tcbOf(kernel: Kernel, socket: SocketDescriptor): Tcb | null {
+  const name = new SocketName();
+  kernel.machine.stack.name(socket.handle, name);
+  for (const connection of kernel.machine.stack.connections()) {
+    if (connection.localPort === name.localPort && connection.remotePort === name.remotePort) {
+      return connection.tcb;
+    }
+  }
+  return null;
 }
 
 function sendDatagram(kernel: Kernel, socket: SocketDescriptor, length: number): Operation {

@@ -26,7 +26,7 @@ const TCP_INQ = 36;
 /** Options that change nothing about what a script sees: accepted and kept, as Linux does. */
 const KEPT: Record<number, string[]> = {
   [SOL_SOCKET]: ["SO_PRIORITY", "SO_MARK", "SO_DEBUG", "SO_BUSY_POLL", "SO_MAX_PACING_RATE", "SO_DONTROUTE"],
-  [IPPROTO_IP]: ["IP_RECVERR", "IP_FREEBIND"],
+  [IPPROTO_IP]: ["IP_RECVERR", "IP_FREEBIND", "IP_LOCAL_PORT_RANGE", "IP_BIND_ADDRESS_NO_PORT"],
   [IPPROTO_TCP]: [],
 };
 

@@ -3,13 +3,14 @@ import { Unsupported } from "./config.ts";
 import { Flow } from "./flow.ts";
 import { address } from "./machine.ts";
 import { type Arguments, BLOCKED, immediate, type Kernel, type Operation } from "./operation.ts";
-import { ERRNOS, O_NONBLOCK, SOCK_NONBLOCK, SOCK_TYPE_MASK, symbolValue } from "./symbols.ts";
+import { ERRNOS, O_NONBLOCK, SOCK_NONBLOCK, SOCK_TYPE_MASK, SOL_SOCKET, symbolValue } from "./symbols.ts";
 import { SocketKind, SocketName } from "../../lib/stack/socket_types.ts";
 import { State } from "../../lib/tcp/state.ts";
 
 const IPPROTO_ICMP = 1;
 const AF_INET6 = 10;
 const AF_UNSPEC = 0;
+const SO_REUSEADDR = 2;
 
 /** Makes a flow that the script's next packets belong to. */
 function newFlow(kernel: Kernel): Flow {
@@ -118,6 +119,7 @@ export function connect(args: Arguments): Operation {
     attempt: () => {
       if (!begun) {
         begun = true;
+        if (!bindToRange(kernel, descriptor)) return -ERRNOS.EADDRNOTAVAIL;
         const result = stack.connect(descriptor.handle, address(remoteIp), connectPort, kernel.machine.now);
         const waits = result === -ERRNOS.EINPROGRESS && !descriptor.nonblocking;
         return waits ? BLOCKED : result;
@@ -128,6 +130,17 @@ export function connect(args: Arguments): Operation {
       return name.state === State.SYN_SENT || name.state === State.SYN_RECEIVED ? BLOCKED : 0;
     },
   };
+}
+
+/** IP_LOCAL_PORT_RANGE of one port: the connection has that port or none. */
+function bindToRange(kernel: Kernel, descriptor: SocketDescriptor): boolean {
+  const range = descriptor.kept.get(`0 ${symbolValue("IP_LOCAL_PORT_RANGE")}`) ?? 0;
+  if (range === 0) return true;
+  const port = range & 0xffff;
+  if (port !== range >>> 16) throw new Unsupported("IP_LOCAL_PORT_RANGE of several ports");
+  const { stack, now } = kernel.machine;
+  stack.setOption(descriptor.handle, SOL_SOCKET, SO_REUSEADDR, 1, now);
+  return stack.bind(descriptor.handle, address(kernel.config.localIp), port) >= 0;
 }
 
 function isUnspecified(args: Arguments): boolean {

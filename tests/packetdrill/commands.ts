@@ -1,12 +1,21 @@
 import { googleDefaults, type Settings, sysctlEffect } from "./sysctls.ts";
 
+export interface StateAssertion {
+  state: string;
+  count: number;
+  /** Only sockets that the script itself holds count. */
+  owned: boolean;
+}
+
 /** What the shell commands of a script come to. */
 export interface CommandEffect {
   settings: Settings;
   /** What was not done. */
   notes: string[];
+  /** What cannot be done and would change the outcome; "" if there is nothing. */
+  unsupported: string;
   /** `sockstat ... | grep -c TIME_WAIT | grep 1`: so many sockets are to be in this state. */
-  assertions: { state: string; count: number }[];
+  assertions: StateAssertion[];
 }
 
 /** Commands that look after what a stack of its own does not have: interfaces, queues, caches, clean-up. */
@@ -14,7 +23,7 @@ const WITHOUT_EFFECT = /^(sysctl_restore\S*|tc|nstat|true|sync|kldload|kldunload
 
 /** Understands the commands in backquotes; nothing is ever executed. */
 export function interpretCommands(text: string): CommandEffect {
-  const effect: CommandEffect = { settings: {}, notes: [], assertions: [] };
+  const effect: CommandEffect = { settings: {}, notes: [], unsupported: "", assertions: [] };
   for (const line of text.split(/\n|;|&&/)) {
     const command = line.trim().replace(/(^|\s)#.*$/, "").trim();
     if (command !== "") interpretCommand(command, effect);
@@ -31,7 +40,9 @@ function interpretCommand(command: string, effect: CommandEffect): void {
     applyAssignments(words.slice(1).filter((word) => !/^-[a-z]+$/.test(word)), effect);
   } else if (program === "echo") applyEcho(words, command, effect);
   else if (program === "ip" && words[1] === "route") applyRoute(words, command, effect);
-  else if (program === "sockstat" || program === "netstat") applySocketState(command, effect);
+  else if (program === "tc" && /\blimit 0\b/.test(command)) {
+    effect.unsupported = "a queue that drops everything";
+  } else if (program === "sockstat" || program === "netstat") applySocketState(command, effect);
   else if (!WITHOUT_EFFECT.test(program)) effect.notes.push(`ignored: ${command}`);
 }
 
@@ -96,5 +107,5 @@ function applySocketState(command: string, effect: CommandEffect): void {
   const state = /grep\s+(?:-[a-z]+\s+)*"?([A-Z][A-Z_]+[A-Z0-9])\b/.exec(command)?.[1];
   const count = /grep\s+(?:-[a-z]+\s+)*"?\^?([0-9]+)\$?"?\s*$/.exec(command)?.[1];
   if (state === undefined || count === undefined) effect.notes.push(`ignored: ${command}`);
-  else effect.assertions.push({ state, count: Number(count) });
+  else effect.assertions.push({ state, count: Number(count), owned: /grep\s+"?packetdril/.test(command) });
 }

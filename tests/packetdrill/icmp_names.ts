@@ -25,7 +25,7 @@ const TYPES: Record<string, { type: number; codes: string[] }> = {
   source_quench: { type: 4, codes: [] },
   redirect: { type: 5, codes: ["net", "host", "net_for_tos", "host_for_tos"] },
   echo_request: { type: 8, codes: [] },
-  time_exceeded: { type: 11, codes: ["ttl_exceeded", "reassembly_time_exceeded"] },
+  time_exceeded: { type: 11, codes: ["ttl_exceeded_in_transit", "frag_reass_exceeded"] },
   parameter_problem: { type: 12, codes: [] },
   timestamp_request: { type: 13, codes: [] },
   timestamp_reply: { type: 14, codes: [] },
@@ -35,14 +35,10 @@ const TYPES: Record<string, { type: number; codes: string[] }> = {
   address_mask_reply: { type: 18, codes: [] },
 };
 
-/** Spellings of the FreeBSD suite for the same codes. */
+/** Other spellings of the same codes. */
 const CODE_ALIASES: Record<string, string> = {
-  communication_prohibited: "packet_filtered",
-  comm_prohibited: "packet_filtered",
-  host_precedence_violation: "precedence_violation",
-  exceeded_in_transit: "ttl_exceeded",
-  ttl_exceeded_in_transit: "ttl_exceeded",
-  transit: "ttl_exceeded",
+  ttl_exceeded: "ttl_exceeded_in_transit",
+  reassembly_time_exceeded: "frag_reass_exceeded",
 };
 
 /** Type number, or null for a name that means nothing. `type_N` is any number. */

@@ -4,7 +4,7 @@ import type { TcpSettings } from "../../lib/tcp/settings.ts";
 import { type IpAddress, parseIp } from "../../lib/wire/address.ts";
 import { type RunConfig, Unsupported } from "./config.ts";
 import type { Packet } from "./segment.ts";
-import { answerArp, decode, type Mac } from "./wire.ts";
+import { answerArp, decode, ETHERNET, type Mac } from "./wire.ts";
 
 /** When scripts begin, on the stack's clock: not 0, so that nothing works by being empty. */
 export const START_US = 1_000_000_000;
@@ -13,6 +13,12 @@ export const START_US = 1_000_000_000;
 export const OUR_MAC: Mac = [0x02, 0, 0, 0, 0, 0x01];
 /** The router to everything else, played by the runner. */
 export const ROUTER_MAC: Mac = [0x02, 0, 0, 0, 0, 0x02];
+
+const FIN = 1;
+const PSH = 8;
+const CWR = 128;
+/** IPv4 and TCP header without options. */
+const HEADERS = 40;
 
 /** Steps without progress in virtual time after which the stack is taken to be turning in circles. */
 const MAX_STEPS_AT_ONE_TIME = 100_000;
@@ -29,6 +35,7 @@ export class Machine {
   /** When a waiting call wants to be tried again although nothing happened. */
   wakeUpUs = Infinity;
   #now = START_US;
+  readonly #mtu: number;
   readonly #frame = new Frame();
   readonly #buffer = new Uint8Array(65536 + 256);
   readonly #trace: (packet: Packet, inbound: boolean) => void;
@@ -39,6 +46,7 @@ export class Machine {
     trace: (packet: Packet, inbound: boolean) => void = () => {},
   ) {
     this.#trace = trace;
+    this.#mtu = config.mtu;
     this.stack = makeStack(config, settings);
     this.#drain();
   }
@@ -98,6 +106,8 @@ export class Machine {
     frame.clear();
     frame.memory.bytes.set(bytes, FRAME_START);
     frame.length = bytes.length;
+    // A segment longer than the link carries is what a device makes of several.
+    if (bytes.length > this.#mtu + ETHERNET) frame.gsoSize = this.#mtu - HEADERS;
     this.stack.input(frame, this.#now);
   }
 
@@ -120,12 +130,29 @@ export class Machine {
         this.#feed(answer);
         continue;
       }
-      const packet = decode(bytes, this.#now);
-      if (packet === null) continue;
-      this.#trace(packet, false);
-      this.sent.push(packet);
+      const whole = decode(bytes, this.#now, frame.checksumStart < 0);
+      if (whole === null) continue;
+      for (const packet of cutSegment(whole, frame.gsoSize)) {
+        this.#trace(packet, false);
+        this.sent.push(packet);
+      }
     }
   }
+}
+
+/** What a device makes of a segment that the stack left to it to cut. */
+function cutSegment(whole: Packet, size: number): Packet[] {
+  const { payload } = whole;
+  if (size === 0 || payload.length <= size) return [whole];
+  const pieces: Packet[] = [];
+  for (let at = 0; at < payload.length; at += size) {
+    const last = at + size >= payload.length;
+    let { bits } = whole;
+    if (at > 0) bits &= ~CWR;
+    if (!last) bits &= ~(FIN | PSH);
+    pieces.push({ ...whole, bits, seq: (whole.seq + at) >>> 0, payload: payload.subarray(at, at + size) });
+  }
+  return pieces;
 }
 
 /** An address that a script names. */
@@ -153,6 +180,7 @@ function makeStack(config: RunConfig, settings: Partial<TcpSettings>): Stack {
       secret: Uint32Array.from({ length: 8 }, random),
       random,
       announce: false,
+      features: { checksum: false, segmentation: true },
       tcp: settings,
     });
   } catch (error) {

@@ -222,6 +222,8 @@ export class PacketEvents {
       flow.state = "synack-sent";
       flow.liveLocalIsn = packet.seq;
     }
+    // A connection that takes the place of an old one numbers from its own start.
+    if (isSyn && spec.type === "tcp" && spec.anySeq) flow.liveLocalIsn = packet.seq;
     if (isSyn) flow.localDataStart = (packet.seq + 1) >>> 0;
     else if (flow.localDataStart >= 0 && packet.payload.length > 0) {
       const position = (packet.seq - flow.localDataStart) | 0;

@@ -84,13 +84,27 @@ function parsePorts(cursor: Cursor): { sourcePort: number; destinationPort: numb
 function parseTcp(cursor: Cursor, direction: Direction, ip: IpSpec): TcpSpec {
   const ports = parsePorts(cursor);
   const flags = parseFlags(cursor);
-  const { seq, length } = parseSequence(cursor);
+  const anySeq = direction === "outbound" && cursor.accept("ellipsis");
+  const { seq, length } = anySeq ? { seq: 0, length: parseLength(cursor) } : parseSequence(cursor);
   const ack = cursor.accept("word", "ack") ? cursor.integer("ack") : 0;
   const window = cursor.accept("word", "win") ? cursor.integer("window", 0, 0xffff) : -1;
   const urgent = cursor.accept("word", "urg") ? cursor.integer("urgent pointer", 0, 0xffff) : 0;
   const options = parseTcpOptions(cursor);
   if (cursor.isPunctuation("{")) cursor.fail("fuzzed packets are not supported");
-  return { type: "tcp", direction, ip, ...ports, ...flags, seq, length, ack, window, urgent, options };
+  return {
+    type: "tcp",
+    direction,
+    ip,
+    ...ports,
+    ...flags,
+    seq,
+    anySeq,
+    length,
+    ack,
+    window,
+    urgent,
+    options,
+  };
 }
 
 /** `S`, `S.`, `SEW`, `P.`, `.`, `-` (none), or with an ACE count as in `S.5`. */
@@ -119,21 +133,24 @@ function parseSequence(cursor: Cursor): { seq: number; length: number } {
   const seq = cursor.integer("sequence number");
   cursor.punctuation(":");
   const end = cursor.integer("end sequence number");
-  cursor.punctuation("(");
-  const length = cursor.integer("payload length", 0, 0xffff);
-  cursor.punctuation(")");
+  const length = parseLength(cursor);
   if (((seq + length) >>> 0) !== end) {
     cursor.fail(`sequence numbers ${seq}:${end} do not fit a payload of ${length} bytes`);
   }
   return { seq, length };
 }
 
-function parseUdp(cursor: Cursor, direction: Direction, ip: IpSpec): UdpSpec {
-  cursor.expect("word", "udp");
-  const ports = parsePorts(cursor);
+function parseLength(cursor: Cursor): number {
   cursor.punctuation("(");
   const length = cursor.integer("payload length", 0, 0xffff);
   cursor.punctuation(")");
+  return length;
+}
+
+function parseUdp(cursor: Cursor, direction: Direction, ip: IpSpec): UdpSpec {
+  cursor.expect("word", "udp");
+  const ports = parsePorts(cursor);
+  const length = parseLength(cursor);
   return { type: "udp", direction, ip, ...ports, length };
 }
 
@@ -162,9 +179,7 @@ function parseEchoed(cursor: Cursor): EchoedSpec {
   let echoed: EchoedSpec;
   if (cursor.is("word")) {
     const protocol = cursor.next().text === "udp" ? "udp" : "raw";
-    cursor.punctuation("(");
-    echoed = { protocol, seq: 0, length: cursor.integer("payload length", 0, 0xffff) };
-    cursor.punctuation(")");
+    echoed = { protocol, seq: 0, length: parseLength(cursor) };
   } else {
     echoed = { protocol: "tcp", ...parseSequence(cursor) };
   }

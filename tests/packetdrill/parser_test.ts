@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Expression, IcmpSpec, ScriptEvent, SyscallSpec, TcpSpec } from "./ast.ts";
 import { ScriptError } from "./lexer.ts";
 import { parseScript } from "./parser.ts";
+import { preprocess } from "./preprocess.ts";
 import { formatOption } from "./tcp_options.ts";
 
 function events(source: string): ScriptEvent[] {
@@ -103,7 +104,14 @@ Deno.test("flags, wildcards and ports", () => {
   assertEquals([segment.sourcePort, segment.destinationPort, segment.window], [8080, 40000, 0]);
   assertEquals(tcp("0 > (ect01) . 1:1(0)").ip, { ecn: "ect01" });
   assertEquals(tcp("0 > [tos 0x10] . 1:1(0)").ip, { tos: 16 });
+  assertEquals([tcp("0 > S. ...(0) ack 5").anySeq, tcp("0 > S. ...(0) ack 5").ack], [true, 5]);
   assertEquals(tcp("0 < S 4294967295:4294967295(0) win 10").seq, 0xffffffff);
+});
+
+Deno.test("conditional lines leave the numbers of the others as they are", () => {
+  const source = "#ifdef STANDARD\n0 `a`\n#else\n0 `b`\n#endif\n#ifndef STANDARD\n0 `c`\n#endif\n0 `d`";
+  assertEquals(events(preprocess(source, ["STANDARD"])).map(({ line }) => line), [2, 9]);
+  assertEquals(events(preprocess(source, [])).map(({ line }) => line), [4, 7, 9]);
 });
 
 Deno.test("Fast Open cookies, digits only too", () => {

@@ -11,11 +11,13 @@ import { Machine, START_US } from "./machine.ts";
 import { BLOCKED, type Kernel, type Operation } from "./operation.ts";
 import { PacketEvents } from "./packet_events.ts";
 import { parseScript } from "./parser.ts";
+import { preprocess } from "./preprocess.ts";
 import { AssertionFailed, PythonError, type PyValue, runPython } from "./python.ts";
 import { formatPacket, formatSeconds, type Packet } from "./segment.ts";
-import { FREEBSD_DEFAULTS, type Settings } from "./sysctls.ts";
+import { FREEBSD_DEFAULTS, googleDefaults, type Settings } from "./sysctls.ts";
 import { infoSymbols, tcpInfoNames } from "./tcp_info.ts";
 import { BadFrame } from "./wire.ts";
+import { SocketName } from "../../lib/stack/socket_types.ts";
 import { stateName } from "../../lib/tcp/state.ts";
 
 export interface RunResult {
@@ -40,7 +42,8 @@ export function runScript(source: string, options: RunOptions = {}): RunResult {
   const notes: string[] = [];
   let run: ScriptRun | null = null;
   try {
-    const script = parseScript(source);
+    // Where the standard and one operating system differ, scripts can say both: ours is the standard.
+    const script = parseScript(preprocess(source, ["STANDARD"]));
     const config = defaultConfig();
     config.loose = options.loose ?? false;
     if (options.toleranceUs !== undefined) config.toleranceUs = options.toleranceUs;
@@ -99,7 +102,7 @@ class ScriptRun implements Kernel {
     this.config = config;
     this.#notes = notes;
     this.#trace = trace;
-    if (config.loose) Object.assign(this.#settings, FREEBSD_DEFAULTS);
+    Object.assign(this.#settings, config.loose ? FREEBSD_DEFAULTS : googleDefaults());
   }
 
   /** Made when it is first needed, so that the commands before that have told its settings. */
@@ -231,21 +234,33 @@ class ScriptRun implements Kernel {
   #command(command: string): void {
     const effect = interpretCommands(command);
     for (const text of effect.notes) this.note(text);
+    if (effect.unsupported !== "") throw new Unsupported(effect.unsupported);
     Object.assign(this.#settings, effect.settings);
     if (this.#machine !== null) Object.assign(this.#machine.settings, effect.settings);
     this.#checkStates(effect);
   }
 
   #checkStates({ assertions }: CommandEffect): void {
-    for (const { state, count } of assertions) {
-      let found = 0;
-      for (const { tcb } of this.machine.stack.connections()) {
-        if (freebsdState(stateName(tcb.state)) === state.replaceAll("_", "-")) found++;
-      }
+    for (const { state, count, owned } of assertions) {
+      const states = owned ? this.#ownedStates() : this.#allStates();
+      const found = states.filter((each) => freebsdState(each) === state.replaceAll("_", "-")).length;
       if (found !== count) {
         throw new Mismatch(`expected ${count} sockets in ${state}, got ${found}`, this.line);
       }
     }
+  }
+
+  /** States of the connections that a descriptor of the script stands for. */
+  #ownedStates(): string[] {
+    const name = new SocketName();
+    return [...this.machine.stack.sockets()].map((handle) => {
+      this.machine.stack.name(handle, name);
+      return stateName(name.state);
+    });
+  }
+
+  #allStates(): string[] {
+    return [...this.machine.stack.connections()].map(({ tcb }) => stateName(tcb.state));
   }
 
   #code(code: string): void {

@@ -19,6 +19,8 @@ function sendMemory(value: string): Settings | null {
   return max > 0 ? { sendBuffer: initial, sendBufferMax: max } : null;
 }
 
+/** No buffer is larger: Linux counts them in an int. */
+const MAX_BUFFER = 0x7fffffff;
 const MS = 1000;
 const SECOND = 1_000_000;
 
@@ -89,7 +91,8 @@ export interface SysctlEffect {
 export function sysctlEffect(name: string, value: string): SysctlEffect {
   if (AS_IT_IS.has(`${name}=${value}`)) return { settings: {}, ignored: false };
   if (name === "kern.ipc.maxsockbuf") {
-    return { settings: { receiveBufferMax: Number(value), sendBufferMax: Number(value) }, ignored: false };
+    const max = Math.min(Number(value), MAX_BUFFER);
+    return { settings: { receiveBufferMax: max, sendBufferMax: max }, ignored: false };
   }
   let mapping: Mapping | undefined;
   if (name.startsWith("net.ipv4.")) mapping = LINUX[name.slice("net.ipv4.".length)];

@@ -26,6 +26,24 @@ const SYMBOLS: [string, number][] = [
   ["TCPI_OPT_SYN_DATA", 32],
 ];
 
+/** FreeBSD's names of states, for the same values of tcpi_state. */
+const FREEBSD_STATES: Record<string, number> = {
+  CLOSED: 7,
+  LISTEN: 10,
+  SYN_SENT: 2,
+  SYN_RECEIVED: 3,
+  ESTABLISHED: 1,
+  CLOSE_WAIT: 8,
+  FIN_WAIT_1: 4,
+  CLOSING: 11,
+  LAST_ACK: 9,
+  FIN_WAIT_2: 5,
+  TIME_WAIT: 6,
+};
+for (const [name, value] of Object.entries(FREEBSD_STATES)) {
+  SYMBOLS.push([`TCPI_${name}`, value], [`TCPS_${name}`, value]);
+}
+
 export function infoSymbols(): [string, number][] {
   return SYMBOLS;
 }

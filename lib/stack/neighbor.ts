@@ -188,7 +188,8 @@ export class NeighborTable {
         this.remove(neighbor);
         return;
       default:
-        if (now - neighbor.usedAtUs >= UNUSED_US) this.remove(neighbor);
+        // The sum is what the timer was armed with: a difference may round the other way, and it would fire forever.
+        if (now >= neighbor.usedAtUs + UNUSED_US) this.remove(neighbor);
         else this.timers.arm(neighbor, neighbor.usedAtUs + UNUSED_US);
     }
   }

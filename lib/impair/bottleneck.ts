@@ -6,7 +6,7 @@ export class Bottleneck {
   readonly #bitsPerSecond: number;
   readonly #maxPackets: number;
   readonly #maxBytes: number;
-  /** When the last accepted frame will have left, microseconds. */
+  /** When the last accepted frame will have left; not rounded, or many small frames would miss the rate. */
   #busyUntil = 0;
   /** Departures to come, oldest first: a ring whose size is a power of two. */
   #departures = new Float64Array(64);
@@ -26,7 +26,10 @@ export class Bottleneck {
     return length * 8 * 1e6 / this.#bitsPerSecond;
   }
 
-  /** When a frame of `length` bytes that comes at `now` will have left; -1 when the queue is full: it is dropped. */
+  /**
+   * When a frame of `length` bytes that comes at `now` will have left, in whole microseconds; -1 when the queue is full:
+   * it is dropped.
+   */
   pass(length: number, now: number): number {
     this.#depart(now);
     if (this.#packets + 1 > this.#maxPackets) return -1;
@@ -34,7 +37,7 @@ export class Bottleneck {
     if (this.#packets > 0 && this.#bytes + length > this.#maxBytes) return -1;
     this.#busyUntil = Math.max(now, this.#busyUntil) + this.transmissionUs(length);
     this.#append(this.#busyUntil, length);
-    return this.#busyUntil;
+    return Math.ceil(this.#busyUntil);
   }
 
   #depart(now: number): void {

@@ -122,7 +122,7 @@ export class Direction {
   #hold(held: Held, departs: number, reorder: boolean): void {
     if (reorder && !this.#delays) {
       const passing = this.#bottleneck?.transmissionUs(held.frame.length) ?? 0;
-      held.dueUs = departs + OVERTAKEN_LIMIT_US + OVERTAKEN_BY * passing;
+      held.dueUs = departs + OVERTAKEN_LIMIT_US + Math.ceil(OVERTAKEN_BY * passing);
       this.#overtaken.push({ held, atPassed: this.counters.passed + this.#queue.length + OVERTAKEN_BY });
       return;
     }

@@ -146,7 +146,7 @@ function parsePercent(text: string, item: string): number {
 }
 
 function parseTime(text: string, item: string): number {
-  const us = text === "0" ? 0 : parseUnit(text, TIME_UNITS);
+  const us = text === "0" ? 0 : Math.round(parseUnit(text, TIME_UNITS));
   if (!(us <= MAX_DELAY_US)) {
     throw new RangeError(
       `Cannot use impairment '${item}': it takes a time of at most an hour in us, ms or s, as in 50ms`,

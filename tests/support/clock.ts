@@ -1,4 +1,4 @@
-/** Time that passes only when a test says so: microseconds on a monotonic clock. */
+/** Time that passes only when a test says so: whole microseconds on a monotonic clock. */
 export class VirtualClock {
   #now: number;
 
@@ -15,9 +15,9 @@ export class VirtualClock {
     this.advanceTo(this.#now + us);
   }
 
-  /** Throws a RangeError for a time that has passed already or never comes. */
+  /** Throws a RangeError for a time that has passed already, never comes or is no whole number. */
   advanceTo(timeUs: number): void {
-    if (!(timeUs >= this.#now) || timeUs === Infinity) {
+    if (!(timeUs >= this.#now) || !Number.isInteger(timeUs)) {
       throw new RangeError(`Cannot advance the clock to ${timeUs}: current value is ${this.#now}`);
     }
     this.#now = timeUs;

@@ -1,0 +1,88 @@
+/** What holds for two stacks at every moment at which both have done all they can. */
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { State, stateName } from "../../lib/tcp/state.ts";
+import { LOST, RETRANSMITTED, SACKED } from "../../lib/tcp/retransmit_queue.ts";
+import type { Tcb } from "../../lib/tcp/tcb.ts";
+import type { Link } from "./link.ts";
+
+/** Nothing a stack waits for is further away than the first keepalive probe. */
+const MAX_TIMER_US = 7200e6 + 1e6;
+const RTO_MAX_US = 120e6;
+
+export function checkInvariants(link: Link): void {
+  for (const { name, stack } of [link.a, link.b]) {
+    const { deadline } = stack;
+    assert(!Number.isNaN(deadline), `${name}: the deadline is not a number`);
+    if (deadline !== Infinity) {
+      assertLessOrEqual(deadline - link.now, MAX_TIMER_US, `${name}: a timer is unbounded`);
+    }
+    for (const { tcb, localPort, remotePort } of stack.connections()) {
+      const what = `${name} ${localPort}-${remotePort} ${stateName(tcb.state)}`;
+      checkSequence(tcb, what);
+      checkScoreboard(tcb, what);
+      checkTimers(tcb, what);
+      assertLessOrEqual(
+        tcb.deadline >= deadline ? 0 : deadline - tcb.deadline,
+        0,
+        `${what}: its timer is not the stack's`,
+      );
+    }
+  }
+}
+
+function checkSequence({ snd, rcv, state, sendBuffer, receiveBuffer, outOfOrder }: Tcb, what: string): void {
+  const flight = (snd.nxt - snd.una) | 0;
+  assertGreaterOrEqual(flight, 0, `${what}: SND.NXT is behind SND.UNA`);
+  // A SYN and a FIN take a number each, and are not in the buffer.
+  assertLessOrEqual(
+    flight,
+    sendBuffer.length + 2,
+    `${what}: more was sent than is kept for a retransmission`,
+  );
+  assertGreaterOrEqual(snd.wnd, 0, `${what}: SND.WND`);
+  if (state === State.LISTEN || state === State.SYN_SENT || state === State.CLOSED) return;
+  const unread = (rcv.nxt - rcv.readSeq) | 0;
+  assertGreaterOrEqual(unread, 0, `${what}: RCV.NXT is behind what was read`);
+  assertLessOrEqual(receiveBuffer.length, unread, `${what}: more is readable than has come`);
+  let edge = rcv.nxt;
+  for (let i = 0; i < outOfOrder.count; i++) {
+    assert(
+      ((outOfOrder.left(i) - edge) | 0) > 0,
+      `${what}: out-of-order range ${i} touches what is before it`,
+    );
+    assert(((outOfOrder.right(i) - outOfOrder.left(i)) | 0) > 0, `${what}: out-of-order range ${i} is empty`);
+    edge = outOfOrder.right(i);
+  }
+}
+
+/** The counters of the retransmit queue say what a recount says, and its segments lie end to end. */
+function checkScoreboard({ queue, snd, cwnd }: Tcb, what: string): void {
+  let [packets, sacked, lost, retransmitted] = [0, 0, 0, 0];
+  let end = 0;
+  for (let node = queue.head; node !== null; node = node.next) {
+    if (node !== queue.head) assertEquals(node.seq, end, `${what}: a gap in the retransmit queue`);
+    else assertLessOrEqual((node.seq - snd.una) | 0, 0, `${what}: SND.UNA is not in the retransmit queue`);
+    packets += node.count;
+    if (node.flags & SACKED) sacked += node.count;
+    if (node.flags & LOST) lost += node.count;
+    if (node.flags & RETRANSMITTED) retransmitted += node.count;
+    assert((node.flags & (SACKED | LOST)) !== (SACKED | LOST), `${what}: a segment is lost and SACKed`);
+    end = node.end;
+  }
+  if (queue.tail !== null) {
+    assertEquals(queue.tail.end, snd.nxt, `${what}: the retransmit queue ends before SND.NXT`);
+  }
+  assertEquals(
+    [queue.packetsOut, queue.sackedOut, queue.lostOut, queue.retransOut],
+    [packets, sacked, lost, retransmitted],
+    `${what}: packets out, SACKed, lost, retransmitted`,
+  );
+  assertGreaterOrEqual(cwnd, 1, `${what}: cwnd is below a segment`);
+}
+
+function checkTimers({ state, snd, deadline, rtt }: Tcb, what: string): void {
+  assert(!Number.isNaN(deadline), `${what}: the deadline is not a number`);
+  assertLessOrEqual(rtt.rtoUs, RTO_MAX_US, `${what}: rto`);
+  const waits = state !== State.CLOSED && state !== State.LISTEN && snd.nxt !== snd.una;
+  if (waits) assert(deadline !== Infinity, `${what}: something is in flight and no timer runs`);
+}

@@ -10,6 +10,8 @@ export interface ConnectCommandOptions {
   send?: string;
   /** Milliseconds: for connecting, and for the silence after which it ends. */
   timeout?: number;
+  /** False: our side stays open when there is nothing more to send. */
+  shutdown?: boolean;
   socket?: string;
 }
 
@@ -40,8 +42,13 @@ export async function connect(
     status ??= value;
     interrupt.abort();
   };
+  const interrupted = onSignal(EXIT.interrupted);
   const signals = [
-    io.onSignal("SIGINT", onSignal(EXIT.interrupted)),
+    io.onSignal("SIGINT", () => {
+      // The terminal has printed ^C: the shell's prompt goes below.
+      if (io.stderr.isTerminal()) io.complain("\n");
+      interrupted();
+    }),
     io.onSignal("SIGTERM", onSignal(EXIT.terminated)),
   ];
   try {
@@ -175,7 +182,7 @@ class Conversation {
     }
   }
 
-  /** From the text or stdin to the peer, then our FIN. */
+  /** From the text or stdin to the peer, then our FIN unless told otherwise. */
   async #send(): Promise<void> {
     const { send } = this.options;
     if (send !== undefined) await this.#write(unescapeText(send));
@@ -190,7 +197,7 @@ class Conversation {
       }
     }
     this.#setInput("ended");
-    await this.#guard(this.stream.closeWrite());
+    if (this.options.shutdown !== false) await this.#guard(this.stream.closeWrite());
   }
 
   async #write(bytes: Uint8Array): Promise<void> {

@@ -1,8 +1,9 @@
 /** `lvl-ip ping`: what ping(8) of iputils prints, over the stack. */
 import * as client from "../ipc/client.ts";
 import type { PingFailure, PingOptions, PingReply } from "../ipc/client.ts";
+import { EHOSTUNREACH, EMSGSIZE } from "../errno.ts";
 import { CommandError, EXIT, explain } from "./errors.ts";
-import type { Io } from "./output.ts";
+import { type Io, OutputClosedError } from "./output.ts";
 import {
   formatRtt,
   formatShortStatus,
@@ -42,11 +43,17 @@ export interface Ping extends AsyncIterable<Reply | PingFailure> {
   readonly transmitted: number;
 }
 
+export interface LocalHost {
+  address: string;
+  /** Bytes; -1 if not known. */
+  mtu: number;
+}
+
 /** What the command needs of the client, and the clock. */
 export interface PingWorld {
   ping(host: string, options: PingOptions): Promise<Ping>;
-  /** The stack's own address, for errors that it reports itself. */
-  localAddress(socketPath?: string): Promise<string>;
+  /** The stack's own address and MTU, for errors that it reports itself. */
+  localHost(socketPath?: string): Promise<LocalHost>;
   /** Microseconds, monotonic. */
   nowUs(): number;
   /** Seconds since 1970. */
@@ -55,12 +62,15 @@ export interface PingWorld {
 
 const systemWorld: PingWorld = {
   ping: client.ping,
-  localAddress: async (socketPath) => (await client.status({ socketPath })).address,
+  localHost: (socketPath) => client.status({ socketPath }),
   nowUs: () => Math.round(performance.now() * 1000),
   unixTime: () => Date.now() / 1000,
 };
 
 const DEFAULT_SIZE = 56;
+/** What the client calls it when nobody answers ARP. */
+const HOST_UNREACHABLE = client.pingErrorText(-1, 0, EHOSTUNREACH);
+const TOO_LONG = client.pingErrorText(-1, 0, EMSGSIZE);
 /** iputils' MAXWAIT. */
 const DEFAULT_WAIT_MS = 10_000;
 /** The longest setTimeout. */
@@ -79,7 +89,7 @@ export async function ping(
     return await new PingCommand(host, options, io, world).run();
   } catch (error) {
     // ping(8)'s statuses: 1 is kept for silence.
-    if (!(error instanceof Error) || error.name === "OutputClosedError") throw error;
+    if (error instanceof OutputClosedError) throw error;
     throw new CommandError(explain(error), undefined, EXIT.usage);
   }
 }
@@ -98,7 +108,7 @@ class PingCommand {
   /** When the last answer came. */
   #lastUs = 0;
   #timers: number[] = [];
-  #local: string | undefined;
+  #local: LocalHost | undefined;
 
   constructor(
     readonly host: string,
@@ -132,12 +142,14 @@ class PingCommand {
       if (!options.json) this.#printHeader(this.#run.address);
       this.#startUs = this.#lastUs = this.world.nowUs();
       this.#setTimers();
-      await this.#listen(this.#run);
+      const isComplete = await this.#listen(this.#run);
+      const status = this.#finish(this.#run.transmitted);
+      if (!isComplete) throw new CommandError("The daemon ended before the run did", undefined, EXIT.usage);
+      return status;
     } finally {
       for (const timer of this.#timers) clearTimeout(timer);
       for (const forget of signals) forget();
     }
-    return this.#finish(this.#run.transmitted);
   }
 
   #printHeader(address: string): void {
@@ -145,13 +157,14 @@ class PingCommand {
     this.io.print(`PING ${this.host} (${address}) ${size}(${size + 28}) bytes of data.\n`);
   }
 
-  async #listen(run: Ping): Promise<void> {
+  /** Takes what comes until the run is over; false if the daemon ended first. */
+  async #listen(run: Ping): Promise<boolean> {
     for await (const event of run) {
       this.#lastUs = this.world.nowUs();
       await this.#take(event, run);
-      if (this.#isDone()) return;
+      if (this.#isDone()) return true;
     }
-    if (!this.#stop.signal.aborted) throw new CommandError("The daemon ended while it was asked to ping");
+    return this.#stop.signal.aborted;
   }
 
   #isDone(): boolean {
@@ -198,13 +211,19 @@ class PingCommand {
 
   async #printFailure(failure: PingFailure): Promise<void> {
     const { seq, error, icmpType, icmpCode } = failure;
-    const from = failure.from === "0.0.0.0" ? await this.#localAddress() : failure.from;
+    const from = failure.from === "0.0.0.0" ? (await this.#localHost()).address : failure.from;
     if (this.options.json) return this.#printJson({ type: "error", seq, from, error, icmpType, icmpCode });
-    this.#printLine(`From ${from} icmp_seq=${seq} ${error}`);
+    if (icmpType >= 0 || error === HOST_UNREACHABLE) {
+      return this.#printLine(`From ${from} icmp_seq=${seq} ${error}`);
+    }
+    // Nothing went out: ping(8) speaks of these on stderr.
+    const mtu = error === TOO_LONG ? `, mtu=${(await this.#localHost()).mtu}` : "";
+    this.io.complain(`${this.io.errorStyle.red("lvl-ip:")} local error: ${error}${mtu}\n`);
   }
 
-  async #localAddress(): Promise<string> {
-    return this.#local ??= await this.world.localAddress(this.options.socket).catch(() => "this host");
+  async #localHost(): Promise<LocalHost> {
+    return this.#local ??= await this.world.localHost(this.options.socket)
+      .catch(() => ({ address: "this host", mtu: -1 }));
   }
 
   #printLine(line: string): void {

@@ -147,7 +147,7 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     .option("-c, --count <n>", "stop after so many requests", wholeNumber(1, Infinity))
     .option(
       "-i, --interval <seconds>",
-      "time between requests, 0 for as fast as can be (default: 1)",
+      "time between requests, 0 for no pause (default: 1)",
       seconds,
     )
     .option("-W, --wait <seconds>", "how long to wait if nothing answers, 0 for ever (default: 10)", seconds)
@@ -190,6 +190,7 @@ function addConnect(program: Command, io: Io, finish: Finish): void {
       "give up connecting, and end when nothing more comes, after this time",
       seconds,
     )
+    .option("--no-shutdown", "keep our side open after the last byte, for peers like nc -l that end with it")
     .option("--socket <path>", SOCKET)
     .addHelpText(
       "after",

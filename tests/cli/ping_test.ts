@@ -53,7 +53,7 @@ class FakeWorld implements PingWorld {
     if (!signal!.aborted) await new Promise((resolve) => signal!.addEventListener("abort", resolve));
   }
 
-  localAddress = () => Promise.resolve("10.0.0.4");
+  localHost = () => Promise.resolve({ address: "10.0.0.4", mtu: 1500 });
   nowUs = () => this.us;
   unixTime = () => 1795311470.5;
 }
@@ -128,6 +128,13 @@ From 10.0.0.4 icmp_seq=3 Destination Host Unreachable
 
 `,
   );
+  assertEquals(status, 1);
+});
+
+Deno.test("ping tells what this host could not send", async () => {
+  const { status, out, io } = await run([failure(1, "message too long", "0.0.0.0", -1)], { count: 1 });
+  assertEquals(io.err, "lvl-ip: local error: message too long, mtu=1500\n");
+  assertStringIncludes(out, "0 received, +1 errors, 100% packet loss");
   assertEquals(status, 1);
 });
 

@@ -63,6 +63,7 @@ export class AckFacts {
       this.lastAckedUs =
       this.firstSackedUs =
       this.lastSackedUs =
+      this.lastDeliveredUs =
         -1;
     this.reordered = tcb.snd.nxt;
   }

@@ -147,7 +147,15 @@ export function receiveFin(tcb: Tcb, seg: TcpHeader, now: number): void {
     takeFinAfterGap(tcb, now);
     return;
   }
-  if (tcb.finReceived) return;
+  if (tcb.finReceived) {
+    // The peer did not get our ACK of its FIN.
+    if (lt(finSeq, rcv.nxt)) {
+      noteDsack(tcb, seg.seq, advance(finSeq, 1));
+      enterQuickAck(tcb);
+      scheduleAck(tcb);
+    }
+    return;
+  }
   rcv.finSeen = true;
   rcv.finSeq = finSeq;
   if (gt(finSeq, rcv.nxt)) {

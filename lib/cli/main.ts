@@ -53,11 +53,11 @@ function addComplete(program: Command, args: readonly string[], io: Io): void {
 
 const COMPLETE_EXAMPLES = `
 Examples:
-  source <(lvl-ip complete bash)                                    # this bash, now
-  echo 'source <(lvl-ip complete bash)' >> ~/.bashrc                # every bash
-  echo 'source <(lvl-ip complete zsh)' >> ~/.zshrc                  # every zsh (after compinit)
-  lvl-ip complete fish > ~/.config/fish/completions/lvl-ip.fish     # every fish
-  lvl-ip complete powershell >> $PROFILE                            # every PowerShell`;
+  source <(lvl-ip complete bash)                          # this bash, now
+  echo 'source <(lvl-ip complete bash)' >> ~/.bashrc      # every bash
+  echo 'source <(lvl-ip complete zsh)' >> ~/.zshrc        # zsh, after compinit
+  lvl-ip complete fish > ~/.config/fish/completions/lvl-ip.fish
+  lvl-ip complete powershell >> $PROFILE`;
 
 /** Settings for the program and all its commands. */
 function configure(program: Command, io: Io): void {

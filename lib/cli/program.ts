@@ -30,22 +30,23 @@ export function createProgram(io: Io, finish: Finish): Command {
     .addHelpText(
       "after",
       examples(
-        ["lvl-ip lab", "see it all work in a small private internet, without root"],
-        ["sudo lvl-ip setup-net --iface eth0", "let the stack reach the internet through eth0"],
-        ["lvl-ip daemon", "run the stack; then, in another terminal:"],
-        ["lvl-ip ping 8.8.8.8", ""],
-        ["lvl-ip connect 192.168.99.1:2048 --send hello", ""],
-        ["lvl-ip ping --help", "options and examples of one command"],
+        io,
+        ["lvl-ip lab", "see it all work, without root"],
+        ["sudo lvl-ip setup-net --iface eth0", "a way out, through eth0"],
+        ["lvl-ip daemon", "run the stack; then, elsewhere:"],
+        ["lvl-ip ping 8.8.8.8"],
+        ["lvl-ip connect 192.168.99.1:2048 --send hello"],
+        ["lvl-ip ping --help", "more about one command"],
       ),
     );
   program.showHelpAfterError("See: lvl-ip --help");
-  addLab(program, finish);
-  addDaemon(program, finish);
+  addLab(program, io, finish);
+  addDaemon(program, io, finish);
   addPing(program, io, finish);
   addConnect(program, io, finish);
   addStatus(program, io, finish);
-  addSetupNet(program, finish);
-  addDoctor(program, finish);
+  addSetupNet(program, io, finish);
+  addDoctor(program, io, finish);
   return program;
 }
 
@@ -55,13 +56,13 @@ function argumentTerm(argument: Argument): string {
   return argument.required ? `<${name}>` : `[${name}]`;
 }
 
-/** Aligned examples, a command line and what it is for. */
-function examples(...lines: [command: string, purpose: string][]): string {
-  const width = Math.max(...lines.map(([command]) => command.length));
+/** Aligned examples: a command line and what it is for. */
+function examples({ style }: Io, ...lines: [command: string, purpose?: string][]): string {
+  const width = Math.max(...lines.map(([command, purpose]) => purpose ? command.length : 0));
   const rows = lines.map(([command, purpose]) =>
-    purpose === "" ? `  ${command}` : `  ${command.padEnd(width)}  # ${purpose}`
+    purpose ? `  ${command.padEnd(width)}  ${style.dim(`# ${purpose}`)}` : `  ${command}`
   );
-  return ["", "Examples:", ...rows].join("\n");
+  return ["", style.bold("Examples:"), ...rows].join("\n");
 }
 
 /** A command with a few words for the list of all, and a sentence for its own help. */
@@ -70,7 +71,7 @@ function command(program: Command, name: string, summary: string, description: s
     .showHelpAfterError(`See: lvl-ip ${name} --help`);
 }
 
-function addLab(program: Command, finish: Finish): void {
+function addLab(program: Command, io: Io, finish: Finish): void {
   command(
     program,
     "lab",
@@ -84,10 +85,11 @@ function addLab(program: Command, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
-        ["lvl-ip lab", "ping, connect and 100 MB each way, step by step"],
+        io,
+        ["lvl-ip lab", "ping, connect, 100 MB each way"],
         ["lvl-ip lab --impair 'loss=5% delay=50ms'", "the same over a bad line"],
-        ["lvl-ip lab -- bash", "look around inside: the daemon runs, lvl-ip is there"],
-        ["lvl-ip lab -- ping -c 3 10.0.0.4", "let the kernel's ping ask the stack"],
+        ["lvl-ip lab -- bash", "look around inside"],
+        ["lvl-ip lab -- ping -c 3 10.0.0.4", "the kernel pings the stack"],
       ),
     )
     .action(async (words: string[], options) => {
@@ -98,7 +100,7 @@ function addLab(program: Command, finish: Finish): void {
     .action(async (options) => finish(await (await import("./lab_peer.ts")).labPeer(options)));
 }
 
-function addDaemon(program: Command, finish: Finish): void {
+function addDaemon(program: Command, io: Io, finish: Finish): void {
   command(
     program,
     "daemon",
@@ -124,11 +126,12 @@ function addDaemon(program: Command, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
-        ["sudo lvl-ip daemon", "10.0.0.4 on tap0; Ctrl-C ends it and takes all back"],
-        ["lvl-ip daemon", "without root, after: sudo lvl-ip setup-net --iface eth0"],
-        ["sudo lvl-ip daemon --pcap all.pcapng", "with a record of every frame"],
-        ["sudo lvl-ip daemon --impair 'loss=1% delay=100ms'", "on a bad line"],
-        ["sudo lvl-ip daemon --group netdev", "members of netdev may use it"],
+        io,
+        ["sudo lvl-ip daemon", "10.0.0.4 on tap0, until Ctrl-C"],
+        ["lvl-ip daemon", "without root, after setup-net"],
+        ["sudo lvl-ip daemon --pcap all.pcapng", "record every frame"],
+        ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
+        ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),
     )
     .action(async (options) => finish(await (await import("./daemon.ts")).daemon(options)));
@@ -162,8 +165,9 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
-        ["lvl-ip ping 8.8.8.8", "until Ctrl-C, which prints the summary (Ctrl-\\ a short one)"],
-        ["lvl-ip ping -c 3 -i 0.2 10.0.0.5", "three, a fifth of a second apart"],
+        io,
+        ["lvl-ip ping 8.8.8.8", "until Ctrl-C; Ctrl-\\ asks how it goes"],
+        ["lvl-ip ping -c 3 -i 0.2 10.0.0.5", "three, 0.2 s apart"],
         ["lvl-ip ping -c 1 -t 1 8.8.8.8", "who is the first router?"],
         ["lvl-ip ping -q -c 1000 -i 0 10.0.0.5", "how fast does it go?"],
       ) + "\n\nExit status: 0 if something answered, 1 if nothing did, 2 for other errors.",
@@ -195,14 +199,17 @@ function addConnect(program: Command, io: Io, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
+        io,
         ["lvl-ip connect 192.168.99.1:2048 --send hello", "ask, print the answer"],
-        ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'", ""],
-        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D ends our side, Ctrl-C all"],
-        ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary data, both ways"],
+        ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'"],
+        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D ends our side"],
+        ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary, both ways"],
       ) + "\n\n" + [
-        "It ends when the peer closes its side. With --send it ends too when nothing came for --timeout",
-        "(5 seconds if not given): status 0 if there was an answer, 1 if there was none. From a pipe, bytes",
-        "still coming on stdin are sent even after the peer closed its side, until they pause for a second.",
+        "It ends when the peer closes its side. With --send it also ends when nothing",
+        "came for --timeout (5 seconds if not given): status 0 if there was an answer,",
+        "1 if there was none. From a pipe, bytes that still come on stdin are sent",
+        "even after the peer has closed its side, until they pause for a second.",
+        "",
         "Exit status: 0 if the connection ended well, 1 if not, 130 after Ctrl-C.",
       ].join("\n"),
     )
@@ -223,15 +230,16 @@ function addStatus(program: Command, io: Io, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
-        ["lvl-ip status", ""],
+        io,
+        ["lvl-ip status"],
         ["watch -n1 lvl-ip status", "look again every second"],
-        ["lvl-ip status --json | jq .counters", ""],
+        ["lvl-ip status --json | jq .counters"],
       ),
     )
     .action(async (options) => finish(await (await import("./status.ts")).status(options, io)));
 }
 
-function addSetupNet(program: Command, finish: Finish): void {
+function addSetupNet(program: Command, io: Io, finish: Finish): void {
   command(
     program,
     "setup-net",
@@ -249,8 +257,9 @@ function addSetupNet(program: Command, finish: Finish): void {
     .addHelpText(
       "after",
       examples(
+        io,
         ["lvl-ip setup-net --iface enp0s3 --dry-run", "what would it do?"],
-        ["sudo lvl-ip setup-net --iface enp0s3", "do it; then, without root: lvl-ip daemon"],
+        ["sudo lvl-ip setup-net --iface enp0s3", "do it"],
         ["sudo lvl-ip setup-net --undo", "take it back"],
       ),
     )
@@ -259,7 +268,7 @@ function addSetupNet(program: Command, finish: Finish): void {
     });
 }
 
-function addDoctor(program: Command, finish: Finish): void {
+function addDoctor(program: Command, io: Io, finish: Finish): void {
   command(
     program,
     "doctor",
@@ -269,6 +278,6 @@ function addDoctor(program: Command, finish: Finish): void {
     .option("--tap <name>", "TAP device", "tap0")
     .option("--json", "print JSON")
     .option("--socket <path>", SOCKET)
-    .addHelpText("after", examples(["lvl-ip doctor", ""], ["lvl-ip doctor --json", "for scripts"]))
+    .addHelpText("after", examples(io, ["lvl-ip doctor"], ["lvl-ip doctor --json", "for scripts"]))
     .action(async (options) => finish(await (await import("./doctor.ts")).doctor(options)));
 }

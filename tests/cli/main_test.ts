@@ -21,7 +21,7 @@ Deno.test("every command has help with examples", async () => {
     assertEquals([status, err], [0, ""], command);
     assertStringIncludes(out, `Usage: lvl-ip ${command}`);
     assertMatch(out, /\nExamples:\n {2}\S/, command);
-    for (const line of out.split("\n")) assert(line.length <= 110, line);
+    for (const line of out.split("\n")) assert(line.length <= 80, line);
   }
 });
 

@@ -5,7 +5,7 @@ import { checkAck, enterQuickAck } from "./ack_policy.ts";
 import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
 import { answerUnacceptable, challengeAck } from "./invalid.ts";
 import { noteDsack, receiveFin, receiveText } from "./receive.ts";
-import { advance, geq, gt, lt } from "./seq.ts";
+import { advance, earlier, geq, gt, lt } from "./seq.ts";
 import { canReceive, isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { failsPaws, isNewIncarnation, updateRecent } from "./timestamps.ts";
@@ -78,8 +78,10 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   if (tcb.state === State.SYN_RECEIVED && isRepeatedSyn(tcb, seg)) repeatSynAck(tcb);
   else if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
-    noteDsack(tcb, seg.seq, end);
-    if (length > 0 && lt(seg.seq, rcv.nxt)) enterQuickAck(tcb);
+    if (length > 0 && lt(seg.seq, rcv.nxt)) {
+      enterQuickAck(tcb);
+      noteDsack(tcb, seg.seq, earlier(end, rcv.nxt));
+    }
     answerUnacceptable(tcb, length, now);
   }
   return false;

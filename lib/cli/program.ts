@@ -202,7 +202,7 @@ function addConnect(program: Command, io: Io, finish: Finish): void {
         io,
         ["lvl-ip connect 192.168.99.1:2048 --send hello", "ask, print the answer"],
         ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'"],
-        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D ends our side"],
+        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D to end"],
         ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary, both ways"],
       ) + "\n\n" + [
         "It ends when the peer closes its side. With --send it also ends when nothing",

@@ -3,6 +3,7 @@ import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
 import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scheduleAck } from "./ack_policy.ts";
+import { isLimited } from "./invalid.ts";
 import { receiveFin, receiveText } from "./receive.ts";
 import { advance, gt, leq } from "./seq.ts";
 import { State } from "./state.ts";
@@ -180,8 +181,12 @@ function establish(tcb: Tcb, now: number): void {
   startKeepalive(tcb, now);
 }
 
-/** A SYN of the connection arrived again while our SYN-ACK is not acknowledged: it was lost, or theirs was slow. */
-export function repeatSynAck(tcb: Tcb): void {
+/**
+ * A SYN of the connection arrived again while our SYN-ACK is not acknowledged: it was lost, or theirs was slow. The
+ * answer is limited, so that forged SYNs do not make us flood somebody.
+ */
+export function repeatSynAck(tcb: Tcb, now: number): void {
+  if (isLimited(tcb, now)) return;
   tcb.intents.syn = true;
   scheduleAck(tcb);
 }

@@ -1,7 +1,7 @@
 import type { Tcb } from "./tcb.ts";
 
 /** True if an ACK in answer to an invalid segment would come too soon after the last one (RFC 5961 7). */
-function limited(tcb: Tcb, now: number): boolean {
+export function isLimited(tcb: Tcb, now: number): boolean {
   if (now - tcb.ack.lastInvalidUs < tcb.settings.invalidRateLimitUs) return true;
   tcb.ack.lastInvalidUs = now;
   return false;
@@ -9,7 +9,7 @@ function limited(tcb: Tcb, now: number): boolean {
 
 /** RFC 5961 3.2, 4.2, 5.2: an ACK that makes an honest peer show itself and tells an attacker nothing. */
 export function challengeAck(tcb: Tcb, now: number): void {
-  if (!limited(tcb, now)) tcb.ack.now = true;
+  if (!isLimited(tcb, now)) tcb.ack.now = true;
 }
 
 /**
@@ -17,5 +17,5 @@ export function challengeAck(tcb: Tcb, now: number): void {
  * limited rate, so that two confused hosts cannot keep each other busy.
  */
 export function answerUnacceptable(tcb: Tcb, length: number, now: number): void {
-  if (length > 0 || !limited(tcb, now)) tcb.ack.now = true;
+  if (length > 0 || !isLimited(tcb, now)) tcb.ack.now = true;
 }

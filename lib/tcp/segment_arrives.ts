@@ -37,7 +37,8 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   // third, check security: there is none
   // fourth, check the SYN bit. RFC 5961 4.2: a challenge ACK, never a reset.
   if ((seg.flags & SYN) !== 0 && !isSimultaneousSynAck(tcb, seg)) {
-    challengeAck(tcb, now);
+    if (isRepeatedSyn(tcb, seg)) repeatSynAck(tcb, now);
+    else challengeAck(tcb, now);
     return;
   }
   // fifth, check the ACK field
@@ -75,8 +76,7 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     if (isResetAfterFin(tcb, seg)) resetByPeer(tcb);
     return false;
   }
-  if (tcb.state === State.SYN_RECEIVED && isRepeatedSyn(tcb, seg)) repeatSynAck(tcb);
-  else if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
+  if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
     if (length > 0 && lt(seg.seq, rcv.nxt)) {
       enterQuickAck(tcb);
@@ -89,7 +89,7 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
 
 /** Our SYN-ACK was lost or slow, the peer repeats its SYN. */
 function isRepeatedSyn(tcb: Tcb, seg: TcpHeader): boolean {
-  return (seg.flags & (SYN | ACK)) === SYN && seg.seq === tcb.rcv.irs;
+  return tcb.state === State.SYN_RECEIVED && (seg.flags & (SYN | ACK)) === SYN && seg.seq === tcb.rcv.irs;
 }
 
 /** Both sides opened at once and this is the peer's SYN-ACK (RFC 9293 3.5, figure 8, lines 4-6). */

@@ -183,7 +183,8 @@ export class Bench {
       header.sackLeft[header.sackCount] = this.iss + Number(left);
       header.sackRight[header.sackCount++] = this.iss + Number(right);
     }
-    return { header, payload: streamBytes(Number(seq) - 1, Number(length)) };
+    const first = Number(seq) - (flags.includes("S") ? 0 : 1);
+    return { header, payload: streamBytes(first, Number(length)) };
   }
 
   /** Takes everything that the connection wants to send now. */

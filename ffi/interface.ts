@@ -2,7 +2,7 @@ import { ENODEV } from "../lib/errno.ts";
 import { errnoText, SysError } from "./errno.ts";
 import { InterfaceRequest, isInterfaceName, REQUEST_VALUE } from "./interface_request.ts";
 import { check, closeDescriptor, errno, libc, O_CLOEXEC } from "./libc.ts";
-import { attributes, dump } from "./netlink.ts";
+import { attributes, change, dump } from "./netlink.ts";
 
 export { isInterfaceName } from "./interface_request.ts";
 
@@ -17,13 +17,14 @@ const SIOCSIFNETMASK = 0x891c;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const SIOCSIFHWADDR = 0x8924;
-const SIOCSIFTXQLEN = 0x8943;
 
 const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
 const RTM_GETADDR = 22;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -121,8 +122,8 @@ export function configureInterface(name: string, settings: InterfaceSettings): v
   withSocket((fd) => {
     const { mac, mtu, queueLength, address, up } = settings;
     if (mac !== undefined) setMac(fd, name, mac);
-    if (mtu !== undefined) setValue(fd, name, SIOCSIFMTU, mtu, `set the MTU of ${mtu} bytes on`);
-    if (queueLength !== undefined) setValue(fd, name, SIOCSIFTXQLEN, queueLength, "set the queue length of");
+    if (mtu !== undefined) setMtu(fd, name, mtu);
+    if (queueLength !== undefined) setQueueLength(name, queueLength);
     if (address !== undefined) setAddress(fd, name, address.address, address.prefixLength);
     if (up !== undefined) setUp(fd, name, up);
   });
@@ -144,10 +145,25 @@ function ask(fd: number, command: number, request: InterfaceRequest, what: strin
   }
 }
 
-function setValue(fd: number, name: string, command: number, value: number, what: string): void {
+function setMtu(fd: number, name: string, mtu: number): void {
   const request = new InterfaceRequest(name);
-  request.value = value;
-  ask(fd, command, request, what);
+  request.value = mtu;
+  ask(fd, SIOCSIFMTU, request, `set the MTU of ${mtu} bytes on`);
+}
+
+/** By netlink: the ioctl wants the privilege of the machine's root, and not only that of the namespace's. */
+function setQueueLength(name: string, length: number): void {
+  const index = readInterface(name)?.index;
+  if (index === undefined) {
+    throw new SysError("send", ENODEV, `Cannot set the queue length of ${name}: ${errnoText(ENODEV)}`);
+  }
+  // struct ifinfomsg, and one attribute { uint16 length, type; uint32 value }
+  const body = new DataView(new ArrayBuffer(24));
+  body.setInt32(4, index, true);
+  body.setUint16(16, 8, true);
+  body.setUint16(18, IFLA_TXQLEN, true);
+  body.setUint32(20, length, true);
+  change(RTM_SETLINK, new Uint8Array(body.buffer));
 }
 
 function setMac(fd: number, name: string, mac: number): void {

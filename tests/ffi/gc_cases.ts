@@ -23,7 +23,7 @@ import { ETHER_TYPE_TEST, receiveWhere, testFrame } from "./frames.ts";
 import { PacketSocket } from "./packet_socket.ts";
 import "./open_libc.ts";
 
-const ROUNDS = 12;
+const ROUNDS = 6;
 /** Sizes of what the code under test allocates: argument blocks, iovecs, events, rings and frames. */
 const SIZES = [128, 136, 256, 1024, 2048, 3072, 4096, 65792];
 

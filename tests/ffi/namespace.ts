@@ -3,24 +3,22 @@
  * namespace, so that nothing reaches, or is left in, the network of the machine.
  */
 
-/** How to start a program in a new network namespace: as root directly, else inside a new user namespace. */
+/** How to start a program in a new network namespace: as root of the machine, or of a new user namespace. */
 const WAYS = [["unshare", "-n"], ["unshare", "-Urn"]];
 
 /** A test may take this long before its process is ended. */
 const PATIENCE_MS = 60_000;
 
-let way: string[] | null | undefined;
+let ways: string[][] | undefined;
 
-/** The command to put in front of a program, or null where neither root nor user namespaces allow it. */
-export function namespaceCommand(): string[] | null {
-  if (way === undefined) way = WAYS.find((words) => succeeds([...words, "true"])) ?? null;
-  return way;
+/** The commands to put in front of a program: both as root, one as an ordinary user, none where nothing is allowed. */
+export function namespaceCommands(): string[][] {
+  return ways ??= WAYS.filter((words) => succeeds([...words, "true"]));
 }
 
 /** Why tests in a namespace with a TAP cannot run here; null if they can. */
 export function whyNoTap(): string | null {
-  const command = namespaceCommand();
-  if (command === null) {
+  if (namespaceCommands().length === 0) {
     return "neither root nor user namespaces allow a private network namespace (unshare -n)";
   }
   try {
@@ -30,17 +28,6 @@ export function whyNoTap(): string | null {
   } catch (error) {
     return `/dev/net/tun cannot be opened: ${error instanceof Error ? error.message : error}`;
   }
-}
-
-/** Runs a file of Deno tests in a private network namespace; throws with its output if one fails. */
-export async function runTestsInNamespace(url: URL, flags: string[] = []): Promise<void> {
-  const { code, output } = await runInNamespace(["test", "-A", "--no-check", ...flags, url.pathname]);
-  if (code !== 0) throw new Error(`${url.pathname} failed in its namespace:\n${output}`);
-}
-
-/** Runs `deno` with these arguments in a private network namespace. */
-export function runInNamespace(args: string[]): Promise<{ code: number; output: string }> {
-  return run([...namespaceCommand() ?? [], Deno.execPath(), ...args]);
 }
 
 /** Runs a program to its end, at most a minute. */
@@ -58,14 +45,23 @@ export async function run(words: string[]): Promise<{ code: number; output: stri
   return { code, output: text.decode(stdout) + text.decode(stderr) };
 }
 
-/** Registers `file` (beside the caller) as a test that runs in a namespace, or is skipped with the reason in its name. */
-export function testInNamespace(name: string, url: URL, flags: string[] = []): void {
+/**
+ * Registers a file of Deno tests as a test that runs in a private network namespace, once for each way of making one
+ * (`allWays`), or is skipped with the reason in its name.
+ */
+export function testInNamespace(name: string, url: URL, flags: string[] = [], allWays = true): void {
   const reason = whyNoTap();
-  Deno.test({
-    name: reason === null ? name : `${name} (skipped: ${reason})`,
-    ignore: reason !== null,
-    fn: () => runTestsInNamespace(url, flags),
-  });
+  if (reason !== null) {
+    Deno.test({ name: `${name} (skipped: ${reason})`, ignore: true, fn: () => {} });
+    return;
+  }
+  for (const words of namespaceCommands().slice(0, allWays ? undefined : 1)) {
+    Deno.test(`${name} (${words.join(" ")})`, async () => {
+      const test = [Deno.execPath(), "test", "-A", "--no-check", ...flags, url.pathname];
+      const { code, output } = await run([...words, ...test]);
+      if (code !== 0) throw new Error(`${url.pathname} failed in its namespace:\n${output}`);
+    });
+  }
 }
 
 function succeeds(words: string[]): boolean {

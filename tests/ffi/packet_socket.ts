@@ -12,12 +12,13 @@ export class PacketSocket {
   readonly fd: number;
   readonly #buffer = new Block(70_000);
 
-  /** `vnetHeader`: each frame sent begins with a struct virtio_net_hdr. */
-  constructor(index: number, vnetHeader = false) {
-    this.fd = check("socket", libc().socket(AF_PACKET, SOCK_RAW | O_NONBLOCK, ETH_P_ALL_NETWORK_ORDER));
+  /** `vnetHeader`: each frame sent begins with a struct virtio_net_hdr. `sendOnly`: nothing is received. */
+  constructor(index: number, vnetHeader = false, sendOnly = false) {
+    const protocol = sendOnly ? 0 : ETH_P_ALL_NETWORK_ORDER;
+    this.fd = check("socket", libc().socket(AF_PACKET, SOCK_RAW | O_NONBLOCK, protocol));
     const address = new Block(20); // struct sockaddr_ll
     address.view.setUint16(0, AF_PACKET, true);
-    address.view.setUint16(2, ETH_P_ALL_NETWORK_ORDER, true);
+    address.view.setUint16(2, protocol, true);
     address.view.setInt32(4, index, true);
     check("bind", libc().bind(this.fd, address.bytes, 20));
     if (vnetHeader) {

@@ -3,7 +3,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { openTap, TapDevice, TapError } from "../../ffi/tap.ts";
 import { SysError } from "../../ffi/errno.ts";
 import { WakeUp } from "../../ffi/eventfd.ts";
-import { runInNamespace, testInNamespace, whyNoTap } from "./namespace.ts";
+import { run, testInNamespace, whyNoTap } from "./namespace.ts";
 
 testInNamespace("TAP: opening, frames both ways, errors", new URL("./tap_cases.ts", import.meta.url));
 testInNamespace("TAP: checksum and segmentation offload", new URL("./tap_offload_cases.ts", import.meta.url));
@@ -30,20 +30,45 @@ Deno.test({
   name: "without /dev/net/tun the error says so",
   ignore: whyNoTap() !== null,
   fn: async () => {
-    // An empty /dev in a mount namespace of its own is a machine without the node.
     const script = `
       import { openTap } from "${new URL("../../ffi/tap.ts", import.meta.url)}";
       try { openTap({ name: "tap0" }); } catch (error) { console.log(error.reason, String(error)); }`;
-    const { output } = await runInNamespace(["eval", script]);
-    assertEquals(output, "");
-    const hidden = await runHidden(script);
-    assertStringIncludes(hidden, "no-node ENOENT: Cannot open TAP tap0: /dev/net/tun does not exist");
+    // An empty /dev/net in a mount namespace of its own is a machine without the node.
+    const shell = `mount -t tmpfs none /dev/net && exec "$0" eval "$1"`;
+    const { output } = await run(["unshare", "-Urnm", "sh", "-c", shell, Deno.execPath(), script]);
+    assertStringIncludes(output, "no-node ENOENT: Cannot open TAP tap0: /dev/net/tun does not exist");
   },
 });
 
-async function runHidden(script: string): Promise<string> {
-  const shell = `mount -t tmpfs none /dev/net && exec "$0" eval "$1"`;
-  const { run } = await import("./namespace.ts");
-  const { output } = await run(["unshare", "-Urnm", "sh", "-c", shell, Deno.execPath(), script]);
-  return output;
-}
+Deno.test({
+  name: "a persistent TAP's owner attaches to it without privilege, another user is told that it is not his",
+  ignore: Deno.uid() !== 0 || whyNoTap() !== null,
+  fn: async () => {
+    const ffi = new URL("../../ffi/", import.meta.url).href;
+    const script = `
+      import { openTap } from "${ffi}tap.ts";
+      import { becomeUser } from "${ffi}capabilities.ts";
+      const [user] = Deno.args;
+      if (user === "root") openTap({ name: "tap0" }).setPersistent(true, 12345);
+      else {
+        becomeUser(Number(user), 12345);
+        try {
+          const tap = openTap({ name: "tap0" });
+          console.log(user, tap.name, tap.persistent);
+        } catch (error) { console.log(user, error.reason, String(error)); }
+        try { openTap({ name: "tap1" }); } catch (error) { console.log(user, error.reason); }
+      }`;
+    // A node that all may open, as ordinary distributions have it.
+    const shell = `mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200
+      for user in root 12345 12346; do "$0" eval "$1" $user; done`;
+    const { output } = await run(["unshare", "-nm", "sh", "-c", shell, Deno.execPath(), script]);
+    assertEquals(output.split("\n"), [
+      "12345 tap0 true",
+      "12345 permission",
+      "12346 permission EPERM: Cannot open TAP tap0: it is not this user's, and only root can make one: lvl-ip setup-net " +
+      "makes one for you",
+      "12346 permission",
+      "",
+    ]);
+  },
+});

@@ -1,4 +1,4 @@
-import { ACK, CWR, ECE, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, CWR, ECE, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { AckFacts, Fact } from "./ack_facts.ts";
 import { processProbeAck } from "./loss_probe.ts";
 import { rackAdvance, updateReorderingWindow } from "./rack.ts";
@@ -68,7 +68,8 @@ function echoCongestion(tcb: Tcb, seg: TcpHeader): void {
 /** RFC 9293 3.10.7.4, fifth: SND.WND, SND.WL1 and SND.WL2. */
 function updateWindow(tcb: Tcb, seg: TcpHeader): boolean {
   const { snd } = tcb;
-  const window = seg.window << snd.scale;
+  // RFC 7323 2.2: in a SYN it is never scaled.
+  const window = (seg.flags & SYN) !== 0 ? seg.window : seg.window << snd.scale;
   const newer = gt(seg.ack, snd.una) || gt(seg.seq, snd.wl1) ||
     (seg.seq === snd.wl1 && (window > snd.wnd || window === 0));
   if (newer) {

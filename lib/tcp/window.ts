@@ -77,7 +77,14 @@ export function announceWindow(tcb: Tcb): number {
   const current = receiveWindow(tcb);
   let window = wantedWindow(tcb);
   // RFC 9293 3.8.6: a receiver should not shrink the window: the right edge never moves left.
-  if (window < current) window = roundUp(current, rcv.scale);
+  if (window < current) {
+    window = roundUp(current, rcv.scale);
+    // But each rounding promises a little more. Beyond what there is room for it is rounded down (RFC 7323 2.4), or a
+    // peer of tiny segments could fill the memory.
+    if (distance(rcv.nxt, rcv.readSeq) + window >= rcv.limit + (1 << rcv.scale)) {
+      window = (current >> rcv.scale) << rcv.scale;
+    }
+  }
   window = Math.min(window, rcv.scale === 0 ? MAX_FIELD : MAX_FIELD << rcv.scale);
   rcv.wnd = window;
   rcv.wup = rcv.nxt;

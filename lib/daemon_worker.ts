@@ -27,3 +27,5 @@ self.onmessage = ({ data }: MessageEvent<StartMessage>) => {
   }
   self.close();
 };
+
+say({ kind: "loaded" });

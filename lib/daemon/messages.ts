@@ -14,6 +14,8 @@ export interface StartMessage {
 
 /** What the Worker says. */
 export type WorkerMessage =
+  /** All modules are there: from now on the Worker reads no file. */
+  | { kind: "loaded" }
   | { kind: "ready"; device: string; mtu: number; mac: string }
   | { kind: "log"; level: LogLevel; message: string }
   /** The loop is over; `error` says why if nobody asked for it. */

@@ -9,6 +9,7 @@ import { EACCES, EPERM } from "../errno.ts";
 import { formatIp } from "../wire/address.ts";
 import { openCaptureFile } from "./capture_file.ts";
 import type { DaemonConfig } from "./config.ts";
+import { becomeCaller } from "./privileges.ts";
 import { bindSocket, type DaemonSocket, inheritSocket, type SocketState } from "./socket.ts";
 
 /** What the daemon works with, opened while it was allowed to. */
@@ -24,32 +25,39 @@ export interface Resources {
 const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
 
 /**
- * Opens socket, TAP and capture file, and gives the TAP's host side its address. Then gives up every capability in
- * every thread, which takes a second start of this program: the call that returns is the one of that start.
+ * Opens TAP, capture file and socket, and gives the TAP's host side its address. On the way it gives up every
+ * capability in every thread, which may take a second start of this program: the call that returns is then the one of
+ * that start. `loaded` is awaited before files may become unreadable.
  *
  * Throws `CommandError`, with nothing left behind.
  */
-export function acquire(config: DaemonConfig): Resources {
+export async function acquire(config: DaemonConfig, loaded: () => Promise<void>): Promise<Resources> {
   const inherited = takeInherited();
   if (inherited !== null && inherited.has("tap")) return resume(config, inherited);
-  const socket = bindSocket(config.socket);
-  let tap: TapDevice | null = null;
+  const tap = openDevice(config);
   let captureFd = -1;
+  let socket: DaemonSocket | null = null;
   try {
-    tap = openDevice(config);
     if (config.pcap !== undefined) captureFd = openCaptureFile(config.pcap);
-    if (!hasAnyCapability()) return { tapFd: tap.fd, tapName: tap.name, socket, captureFd };
-    const descriptors: Record<string, number> = { tap: tap.fd, socket: socket.listener.fd };
-    if (socket.abstract !== null) descriptors.abstract = socket.abstract.fd;
-    if (captureFd >= 0) descriptors.capture = captureFd;
-    const state: SocketState = { path: socket.path, madeFolder: socket.madeFolder };
-    dropCapabilitiesByExec({ descriptors, env: { [STATE_VARIABLE]: JSON.stringify(state) } });
+    const isFree = !hasAnyCapability() || await becomeCaller(config.socket, loaded);
+    socket = bindSocket(config.socket);
+    if (!isFree) startAnew(tap, socket, captureFd);
+    return { tapFd: tap.fd, tapName: tap.name, socket, captureFd };
   } catch (error) {
-    tap?.close();
+    socket?.close();
     if (captureFd >= 0) closeDescriptor(captureFd);
-    socket.close();
+    tap.close();
     throw error;
   }
+}
+
+/** Starts this program again without a capability; `resume` goes on from there. */
+function startAnew(tap: TapDevice, socket: DaemonSocket, captureFd: number): never {
+  const descriptors: Record<string, number> = { tap: tap.fd, socket: socket.listener.fd };
+  if (socket.abstract !== null) descriptors.abstract = socket.abstract.fd;
+  if (captureFd >= 0) descriptors.capture = captureFd;
+  const state: SocketState = { path: socket.path, madeFolder: socket.madeFolder };
+  dropCapabilitiesByExec({ descriptors, env: { [STATE_VARIABLE]: JSON.stringify(state) } });
 }
 
 function resume(config: DaemonConfig, inherited: Map<string, number>): Resources {
@@ -83,7 +91,8 @@ function openDevice(config: DaemonConfig): TapDevice {
 
 function mendBusy(config: DaemonConfig): string {
   const other = config.tap === "tap1" ? "tap2" : "tap1";
-  return `stop that program, or choose another TAP and socket: lvl-ip daemon --tap ${other} --socket PATH`;
+  return "stop that program (a daemon of lvl-ip?), or run a second one apart from it: " +
+    `lvl-ip daemon --tap ${other} --addr 10.0.1.4/24 --gateway 10.0.1.5 --socket PATH`;
 }
 
 /** Gives the kernel's side of the TAP the gateway's address, unless all is as it should be (after `setup-net`). */

@@ -94,7 +94,14 @@ export function bindSocket(explicit?: string): DaemonSocket {
   );
 }
 
-function folderOf(path: string): string {
+/** The folder of the first of the usual paths, made if need be. */
+export function usualFolder(): string {
+  const folder = folderOf(socketPaths()[0]);
+  makeFolder(folder, false);
+  return folder;
+}
+
+export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }

@@ -214,6 +214,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "daemon: under sudo it becomes the user who called it, and cleans up as that user",
+  ignore: ignore || Deno.uid() !== 0,
+  async fn() {
+    await using world = await Namespaces.create();
+    const [net] = world.all;
+    await using process = await net.spawn([...lvlIp, "daemon"], {
+      env: { SUDO_UID: "1234", SUDO_GID: "1235" },
+    });
+    await process.waitFor(/ready/);
+    for (const { name } of Deno.readDirSync(`/proc/${process.pid}/task`)) {
+      const text = Deno.readTextFileSync(`/proc/${process.pid}/task/${name}/status`);
+      assertMatch(text, /^Uid:\t1234\t1234\t1234\t1234$/m);
+      assertMatch(text, /^Gid:\t1235\t1235\t1235\t1235$/m);
+      for (const set of text.match(/^Cap(Inh|Prm|Eff|Amb):.*$/gm)!) assertMatch(set, /:\t0+$/);
+    }
+    assertStringIncludes(await net.exec(["ping", "-c", "1", "10.0.0.4"]), " 0% packet loss");
+    process.kill("SIGTERM");
+    assertEquals((await process.finished(5000)).code, 0);
+    assertEquals(await net.exec(["ls", "/run/lvl-ip"]), "");
+  },
+});
+
+Deno.test({
   name: "daemon: a clean end resets connections and leaves nothing behind",
   ignore,
   async fn() {
@@ -295,7 +318,7 @@ Deno.test({
     const { socketPath, net, world } = daemon;
     const other = `${world.directory}/other.sock`;
     const cases: [string[], number, RegExp][] = [
-      [["--socket", socketPath], 1, /another process listens there.*--socket/],
+      [["--socket", socketPath, "--tap", "tap1"], 1, /another process listens there.*--socket/],
       [["--socket", other], 1, /tap0: another program has it open.*--tap tap1/],
       [["--socket", other, "--tap", "tap1", "--pcap", "/nonexistent/x"], 1, /capture.*No such file/],
       [["--socket", "/nonexistent/x", "--tap", "tap1"], 1, /mkdir -p \/nonexistent/],

@@ -14,7 +14,7 @@ import { ADDRESS_A, ADDRESS_B, type Host, Link } from "../support/link.ts";
 import { mutate } from "../support/mutate.ts";
 import { connect, Talker, transfer } from "../support/transfer.ts";
 
-const ROUNDS = Math.round(60 * Number(Deno.env.get("LVLIP_FUZZ_FACTOR") ?? 1));
+const ROUNDS = Math.round(120 * Number(Deno.env.get("LVLIP_FUZZ_FACTOR") ?? 1));
 const FRAMES_A_ROUND = 400;
 
 console.log(`LVLIP_FUZZ_SEED=${FUZZ_SEED}`);

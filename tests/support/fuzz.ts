@@ -17,11 +17,12 @@ function readSeed(): number {
 /** LVLIP_FUZZ_FACTOR multiplies the number of runs: 1 by default. */
 const FACTOR = Number(Deno.env.get("LVLIP_FUZZ_FACTOR") ?? 1);
 
-/** Runs a property `runs` times with the seed, and says the seed when it fails. */
-export function check<T>(property: fc.IProperty<T>, runs: number): void {
+/** Runs a property `runs` times the factor with the seed, and says the seed when it fails. Answers how often it ran. */
+export function check<T>(property: fc.IProperty<T>, runs: number): number {
+  const numRuns = Math.max(1, Math.round(runs * FACTOR));
   fc.assert(property, {
     seed: FUZZ_SEED | 0,
-    numRuns: Math.max(1, Math.round(runs * FACTOR)),
+    numRuns,
     verbose: fc.VerbosityLevel.None,
     // Shrinking runs the transfers again and again: long enough to help, short enough to end.
     interruptAfterTimeLimit: 60_000,
@@ -33,6 +34,7 @@ export function check<T>(property: fc.IProperty<T>, runs: number): void {
       });
     },
   });
+  return numRuns;
 }
 
 /** An impairment as `--impair` takes it. */

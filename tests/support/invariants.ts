@@ -86,3 +86,29 @@ function checkTimers({ state, snd, deadline, rtt }: Tcb, what: string): void {
   const waits = state !== State.CLOSED && state !== State.LISTEN && snd.nxt !== snd.una;
   if (waits) assert(deadline !== Infinity, `${what}: something is in flight and no timer runs`);
 }
+
+/** Limited transmit (RFC 3042) lets two segments go beyond the congestion window, a tail loss probe (RFC 8985) one. */
+const BEYOND_CWND = 3;
+
+/** From now on, new data never goes beyond what the peer's window and the congestion window allow. */
+export function watchFlight(link: Link): void {
+  for (const host of [link.a, link.b]) {
+    const sent = new WeakMap<Tcb, number>();
+    const before = host.onTransmit;
+    host.onTransmit = (frame, now) => {
+      before?.(frame, now);
+      for (const { tcb, localPort, remotePort } of host.stack.connections()) {
+        const last = sent.get(tcb);
+        sent.set(tcb, tcb.snd.nxt);
+        if (last === undefined || ((tcb.snd.nxt - last) | 0) <= 0 || tcb.sendBuffer.length === 0) continue;
+        const what = `${host.name} ${localPort}-${remotePort} ${stateName(tcb.state)}`;
+        if (tcb.queue.inFlight > tcb.cwnd + BEYOND_CWND) {
+          throw link.failure(`${what}: ${tcb.queue.inFlight} segments in flight, cwnd is ${tcb.cwnd}`);
+        }
+        // One byte may probe a closed window, and a FIN takes a number.
+        const beyond = (tcb.snd.nxt - tcb.snd.una - tcb.snd.wnd) | 0;
+        if (beyond > 1) throw link.failure(`${what}: sent ${beyond} bytes beyond the peer's window`);
+      }
+    };
+  }
+}

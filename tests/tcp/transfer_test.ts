@@ -3,6 +3,7 @@
  * which the bounds on the time of each transfer stand for. Exact and repeatable: a failure shows the last frames.
  */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { watchFlight } from "../support/invariants.ts";
 import { Link, type LinkOptions } from "../support/link.ts";
 import { transfer, type TransferOptions, type TransferResult } from "../support/transfer.ts";
 
@@ -71,6 +72,7 @@ const CASES: Case[] = [
 
 function run(test: Case, seed: number): TransferResult {
   const link = new Link({ ...test.link, impair: `${test.impair} seed=${seed}`, seed });
+  watchFlight(link);
   return transfer(link, { ...test.bytes, limitUs: test.maxSeconds * 1e6 });
 }
 

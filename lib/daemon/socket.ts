@@ -115,8 +115,10 @@ function makeFolder(folder: string, explicit: boolean): boolean {
     Deno.chmodSync(folder, FOLDER_MODE);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return false;
-    throw error;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    // One that a daemon of another user left: root without capabilities could not remove a socket from it.
+    if (Deno.uid() === 0) Deno.chownSync(folder, 0, 0);
+    return false;
   }
 }
 

@@ -74,6 +74,7 @@ function checkReneging(tcb: Tcb, facts: AckFacts, now: number): boolean {
   if (queue.head === null || (queue.head.flags & SACKED) === 0) return false;
   const delay = Math.max(rtt.srttUs / 2, 10_000);
   armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + delay);
+  facts.flags &= ~Fact.SET_TIMER;
   return true;
 }
 

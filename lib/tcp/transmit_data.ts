@@ -2,7 +2,7 @@ import type { Slices } from "../buffer/memory.ts";
 import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
 import { dataSent } from "./ack_policy.ts";
 import { noteWindowUse, restartAfterIdle } from "./cwnd_use.ts";
-import { EVER_RETRANSMITTED, LOST, RETRANSMITTED, SACKED, type SentSegment } from "./retransmit_queue.ts";
+import type { SentSegment } from "./retransmit_queue.ts";
 import { advance, distance, geq, gt, later, leq } from "./seq.ts";
 import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
@@ -16,14 +16,12 @@ const ECT0 = 2;
 export function retransmitLost(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
   const { queue, snd } = tcb;
   if (queue.lostOut === 0 || queue.lostOut === queue.retransOut || queue.inFlight >= tcb.cwnd) return false;
-  for (let node = queue.head; node !== null; node = node.next) {
-    if ((node.flags & (LOST | SACKED | RETRANSMITTED)) !== LOST) continue;
-    // The peer may have shrunk its window; what it does not want any more is not sent, the head excepted.
-    if (node !== queue.head && geq(node.seq, advance(snd.una, snd.wnd))) return false;
-    retransmit(tcb, node, tcb.cwnd - queue.inFlight, out, slices, now);
-    return true;
-  }
-  return false;
+  const node = queue.nextToResend();
+  if (node === null) return false;
+  // The peer may have shrunk its window; what it does not want any more is not sent, the head excepted.
+  if (node !== queue.head && geq(node.seq, advance(snd.una, snd.wnd))) return false;
+  retransmit(tcb, node, tcb.cwnd - queue.inFlight, out, slices, now);
+  return true;
 }
 
 /** Sends `node` again, at most `room` segments of it. */
@@ -44,10 +42,7 @@ export function retransmit(
     queue.split(node, advance(from, most), snd.mss);
   }
   fillData(tcb, from, node.end, 0, out, slices, now);
-  queue.markLost(node);
-  queue.mark(node, RETRANSMITTED);
-  node.flags |= EVER_RETRANSMITTED;
-  node.sentAtUs = now;
+  queue.resend(node, now);
   totals.retransmitted += node.count;
   totals.bytesRetransmitted += distance(node.end, from);
   if (recovery.retransStampUs === 0) recovery.retransStampUs = now;
@@ -187,14 +182,15 @@ export function transmitNew(
 ): void {
   const { snd, queue, recovery } = tcb;
   const end = advance(from, bytes + (fin ? 1 : 0));
-  const count = Math.max(1, Math.ceil(bytes / snd.mss));
+  const mss = effectiveMss(tcb);
+  const count = Math.max(1, Math.ceil(bytes / mss));
   fillData(tcb, from, end, 0, out, slices, now);
   const prior = queue.packetsOut;
   const node = queue.append(from, end, count, now);
   node.deliveredBefore = recovery.delivered;
   snd.nxt = end;
   if (fin) tcb.finSent = true;
-  if (bytes < count * snd.mss) snd.smallEnd = end;
+  if (bytes < count * mss) snd.smallEnd = end;
   if (recovery.caState === CaState.CWR || recovery.caState === CaState.RECOVERY) recovery.prrOut += count;
   if (prior === 0 || tcb.timers.kind === TransmitTimer.LOSS_PROBE) rearmRetransmit(tcb, now);
 }

@@ -42,6 +42,10 @@ export class PacketEvents {
   /** The connection a script packet belongs to; made by the first packet that reaches a listener. */
   #flowFor(timed: TimedEvent, spec: PacketSpec): Flow {
     const { underTest } = this.#kernel;
+    if (spec.type === "tcp" && (spec.sourcePort !== 0 || spec.destinationPort !== 0)) {
+      const named = this.#namedFlow(spec);
+      if (named !== null) return named;
+    }
     if (spec.type === "tcp" && spec.direction === "inbound") {
       if (underTest === null || underTest.state === "listening") return this.#newPeer(spec);
     }
@@ -57,12 +61,27 @@ export class PacketEvents {
     return underTest;
   }
 
+  /**
+   * The connection of a segment that names its ports: the one that has them, or a new one if it is a SYN. (packetdrill
+   * itself has one connection at a time, and takes the ports without their meaning.)
+   */
+  #namedFlow(spec: TcpSpec): Flow | null {
+    const inbound = spec.direction === "inbound";
+    const localPort = inbound ? spec.destinationPort : spec.sourcePort;
+    const remotePort = inbound ? spec.sourcePort : spec.destinationPort;
+    const known = this.#kernel.flows.find((flow) =>
+      flow.localPort === localPort && flow.remotePort === remotePort
+    );
+    if (known !== undefined) return known;
+    return inbound && (spec.bits & (SYN | ACK)) === SYN ? this.#newPeer(spec) : null;
+  }
+
   #newPeer(spec: TcpSpec): Flow {
     const flow = new Flow();
     flow.state = "packet-received";
     flow.liveRemoteIsn = spec.seq;
-    flow.localPort = this.#kernel.config.bindPort;
-    flow.remotePort = this.#nextPeerPort++;
+    flow.localPort = spec.destinationPort || this.#kernel.config.bindPort;
+    flow.remotePort = spec.sourcePort || this.#nextPeerPort++;
     this.#kernel.flows.unshift(flow);
     this.#kernel.underTest = flow;
     return flow;

@@ -60,17 +60,21 @@ export class RangeSet {
     return first;
   }
 
+  /** The index of the first range that ends after `seq`, the only one that may hold it; `count` if there is none. */
+  search(seq: number): number {
+    return this.#firstEndingAtOrAfter((seq + 1) | 0);
+  }
+
   /** Whether `seq` lies in one of the ranges. */
   contains(seq: number): boolean {
-    // The first range that ends after seq is the only one that may hold it.
-    const index = this.#firstEndingAtOrAfter((seq + 1) | 0);
+    const index = this.search(seq);
     return index < this.#count && ((this.#lefts[index] - seq) | 0) <= 0;
   }
 
   /** Forgets everything before `seq`. */
   removeBefore(seq: number): void {
     if (this.#count === 0) return;
-    const end = this.#firstEndingAtOrAfter((seq + 1) | 0);
+    const end = this.search(seq);
     if (end < this.#count && ((this.#lefts[end] - seq) | 0) < 0) this.#lefts[end] = seq;
     this.#remove(0, end);
   }

@@ -183,6 +183,7 @@ function freeAcked(tcb: Tcb, ack: number): void {
   snd.una = ack;
   const bytes = Math.min(Math.max(0, distance(ack, snd.dataSeq)), sendBuffer.length);
   if (bytes > 0) {
+  tcb.queue.sackedRanges.removeBefore(ack);
     sendBuffer.consume(bytes);
     snd.dataSeq = advance(snd.dataSeq, bytes);
     sendBuffer.releaseIfEmpty();

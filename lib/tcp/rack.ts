@@ -1,5 +1,5 @@
 import type { AckFacts } from "./ack_facts.ts";
-import { LOST, RETRANSMITTED, SACKED, type SentSegment } from "./retransmit_queue.ts";
+import { RETRANSMITTED, type SentSegment } from "./retransmit_queue.ts";
 import { gt } from "./seq.ts";
 import { CaState } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -50,12 +50,11 @@ export function rackDetectLoss(tcb: Tcb, now: number): number {
   const { queue, recovery } = tcb;
   const window = reorderingWindow(tcb);
   let timeout = 0;
-  for (let node = queue.head; node !== null; node = node.next) {
-    if ((node.flags & SACKED) !== 0) continue;
-    if ((node.flags & (LOST | RETRANSMITTED)) === LOST) continue;
+  for (let node = queue.oldestSent, next; node !== null; node = next) {
+    next = node.sentAfter;
     if (!sentAfter(recovery.rackSentUs, recovery.rackEnd, node.sentAtUs, node.end)) {
-      // In order of sequence numbers: what was sent later may still be followed by what was sent earlier.
-      if (queue.retransOut === 0) break;
+      // What left in the same microsecond need not be in the order of sequence numbers.
+      if (node.sentAtUs > recovery.rackSentUs) break;
       continue;
     }
     const remaining = rackRemaining(tcb, node, window, now);

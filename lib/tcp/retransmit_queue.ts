@@ -1,4 +1,5 @@
-import { distance, geq, leq } from "./seq.ts";
+import { RangeSet } from "../buffer/range_set.ts";
+import { distance, leq, lt } from "./seq.ts";
 
 /** Bits of `SentSegment.flags`. */
 export const SACKED = 1;
@@ -20,7 +21,14 @@ export class SentSegment {
   deliveredBefore = 0;
   previous: SentSegment | null = null;
   next: SentSegment | null = null;
+  /** Neighbors in the order of sending, and whether it has any: see `RetransmitQueue.oldestSent`. */
+  sentBefore: SentSegment | null = null;
+  sentAfter: SentSegment | null = null;
+  isAwaited = false;
 }
+
+/** What of the array of segments may be waste before it is moved up. */
+const COMPACT_AT = 64;
 
 /** Spare nodes, so that a transfer allocates none. Plain storage, shared by all connections. */
 let spare: SentSegment | null = null;
@@ -43,6 +51,10 @@ function give(node: SentSegment): void {
 /**
  * What was sent and is not cumulatively acknowledged, in sequence order, with the scoreboard of RFC 6675 in the
  * nodes. The four counters are in segments; `inFlight` is RFC 6675's "pipe".
+ *
+ * A window may hold tens of thousands of segments, thousands of them lost, so no ACK walks all of them: an array finds
+ * one by its sequence number, a second list holds in the order of sending those that RACK waits for, and a mark stands
+ * where retransmission goes on.
  */
 export class RetransmitQueue {
   head: SentSegment | null = null;
@@ -51,6 +63,19 @@ export class RetransmitQueue {
   sackedOut = 0;
   lostOut = 0;
   retransOut = 0;
+  /** What the peer has SACKed above SND.UNA: ranges that need not be looked at again. */
+  readonly sackedRanges = new RangeSet();
+  /**
+   * The first in the order of sending of those whose fate is open: neither SACKED, nor LOST without having been sent
+   * again (RFC 8985 6.2 looks at these only).
+   */
+  oldestSent: SentSegment | null = null;
+  private latestSent: SentSegment | null = null;
+  /** All nodes in sequence order, from `first` on. */
+  private nodes: SentSegment[] = [];
+  private first = 0;
+  /** No node before this one is to be sent again; null: none at all is. */
+  private firstToResend: SentSegment | null = null;
 
   /** RFC 6675 "pipe": sent, less what left the network, plus what was retransmitted. */
   get inFlight(): number {
@@ -67,7 +92,9 @@ export class RetransmitQueue {
     if (this.tail === null) this.head = node;
     else this.tail.next = node;
     this.tail = node;
+    this.nodes.push(node);
     this.packetsOut += count;
+    this.await(node);
     return node;
   }
 
@@ -89,6 +116,8 @@ export class RetransmitQueue {
     if (node.next === null) this.tail = rest;
     else node.next.previous = rest;
     node.next = rest;
+    this.nodes.splice(this.indexOf(node.seq) + 1, 0, rest);
+    if (node.isAwaited) this.awaitBehind(rest, node);
   }
 
   /** Forgets the first `bytes` of the head, which were acknowledged while the rest was not. */
@@ -105,9 +134,19 @@ export class RetransmitQueue {
   removeHead(): void {
     const node = this.head!;
     this.adjust(node.flags, -node.count);
+    this.forgo(node);
+    if (this.firstToResend === node) this.firstToResend = node.next;
     this.head = node.next;
     if (node.next === null) this.tail = null;
     else node.next.previous = null;
+    this.first++;
+    if (this.head === null) {
+      this.nodes.length = this.first = 0;
+      this.sackedRanges.clear();
+    } else if (this.first >= COMPACT_AT && this.first * 2 > this.nodes.length) {
+      this.nodes.splice(0, this.first);
+      this.first = 0;
+    }
     give(node);
   }
 
@@ -122,13 +161,26 @@ export class RetransmitQueue {
 
   markLost(node: SentSegment): void {
     if ((node.flags & SACKED) !== 0) return;
-    if ((node.flags & LOST) !== 0) {
-      // Its retransmission was lost too: it may be sent again.
-      if ((node.flags & RETRANSMITTED) !== 0) this.unmark(node, RETRANSMITTED);
-      return;
-    }
-    if ((node.flags & RETRANSMITTED) !== 0) this.unmark(node, RETRANSMITTED);
+    // Where it was lost before, its retransmission was lost too: it may be sent again.
+    this.unmark(node, RETRANSMITTED);
     this.mark(node, LOST);
+    if (this.firstToResend === null || lt(node.seq, this.firstToResend.seq)) this.firstToResend = node;
+  }
+
+  /** The first that is lost and not yet sent again, or null. */
+  nextToResend(): SentSegment | null {
+    let node = this.firstToResend;
+    while (node !== null && (node.flags & (LOST | SACKED | RETRANSMITTED)) !== LOST) node = node.next;
+    this.firstToResend = node;
+    return node;
+  }
+
+  /** `node`, taken for lost, leaves again at `now`. */
+  resend(node: SentSegment, now: number): void {
+    this.markLost(node);
+    node.sentAtUs = now;
+    node.flags |= EVER_RETRANSMITTED;
+    this.mark(node, RETRANSMITTED);
   }
 
   /** Sets one of SACKED, LOST, RETRANSMITTED on a node that does not have it. */
@@ -138,22 +190,78 @@ export class RetransmitQueue {
     if (flag === SACKED) this.sackedOut += node.count;
     else if (flag === LOST) this.lostOut += node.count;
     else if (flag === RETRANSMITTED) this.retransOut += node.count;
+    this.file(node);
   }
 
   unmark(node: SentSegment, flag: number): void {
     if ((node.flags & flag) === 0) return;
     node.flags &= ~flag;
-    if (flag === SACKED) this.sackedOut -= node.count;
-    else if (flag === LOST) this.lostOut -= node.count;
-    else if (flag === RETRANSMITTED) this.retransOut -= node.count;
+    if (flag === SACKED) {
+      this.sackedOut -= node.count;
+      this.sackedRanges.clear();
+    } else if (flag === LOST) {
+      this.lostOut -= node.count;
+    } else if (flag === RETRANSMITTED) {
+      this.retransOut -= node.count;
+    }
+    this.file(node);
   }
 
-  /** The node that holds `seq`, or null. */
+  /** The node that holds `seq`, else the first one behind it; null if there is none. */
   find(seq: number): SentSegment | null {
-    for (let node = this.head; node !== null; node = node.next) {
-      if (leq(node.seq, seq) && !geq(seq, node.end)) return node;
+    return this.nodes[this.indexOf(seq)] ?? null;
+  }
+
+  /** Where in `nodes` the first is that ends after `seq`. */
+  private indexOf(seq: number): number {
+    const { nodes } = this;
+    let low = this.first;
+    let high = nodes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (leq(nodes[middle].end, seq)) low = middle + 1;
+      else high = middle;
     }
-    return null;
+    return low;
+  }
+
+  /** Puts `node` into the list in the order of sending, or takes it out, as its marks say. */
+  private file(node: SentSegment): void {
+    const isOpen = (node.flags & SACKED) === 0 && (node.flags & (LOST | RETRANSMITTED)) !== LOST;
+    if (!isOpen) this.forgo(node);
+    else if (!node.isAwaited) this.await(node);
+  }
+
+  /** Mostly what comes was sent just now; what is no longer taken for lost finds its place near its neighbor's. */
+  private await(node: SentSegment): void {
+    const at = node.sentAtUs;
+    let before = this.latestSent;
+    if (before !== null && before.sentAtUs > at && node.previous?.isAwaited) before = node.previous;
+    while (before !== null && before.sentAtUs > at) before = before.sentBefore;
+    while (before?.sentAfter && before.sentAfter.sentAtUs <= at) before = before.sentAfter;
+    this.awaitBehind(node, before);
+  }
+
+  private awaitBehind(node: SentSegment, before: SentSegment | null): void {
+    const after = before === null ? this.oldestSent : before.sentAfter;
+    node.sentBefore = before;
+    node.sentAfter = after;
+    if (before === null) this.oldestSent = node;
+    else before.sentAfter = node;
+    if (after === null) this.latestSent = node;
+    else after.sentBefore = node;
+    node.isAwaited = true;
+  }
+
+  private forgo(node: SentSegment): void {
+    if (!node.isAwaited) return;
+    const { sentBefore, sentAfter } = node;
+    if (sentBefore === null) this.oldestSent = sentAfter;
+    else sentBefore.sentAfter = sentAfter;
+    if (sentAfter === null) this.latestSent = sentBefore;
+    else sentAfter.sentBefore = sentBefore;
+    node.sentBefore = node.sentAfter = null;
+    node.isAwaited = false;
   }
 
   private adjust(flags: number, delta: number): void {

@@ -2,7 +2,7 @@ import type { TcpHeader } from "../wire/tcp.ts";
 import { type AckFacts, Fact } from "./ack_facts.ts";
 import { rackAdvance } from "./rack.ts";
 import { EVER_RETRANSMITTED, LOST, RETRANSMITTED, SACKED, type SentSegment } from "./retransmit_queue.ts";
-import { distance, geq, gt, later, leq, lt } from "./seq.ts";
+import { distance, earlier, geq, gt, later, leq, lt } from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** More reordering than this many segments is not believed. */
@@ -22,7 +22,7 @@ export function tagSacks(tcb: Tcb, seg: TcpHeader, facts: AckFacts, now: number)
     const right = seg.sackRight[i];
     // RFC 2018: blocks outside of what was sent are ignored, as is everything acknowledged already.
     if (geq(left, right) || gt(right, tcb.snd.nxt)) continue;
-    const reordered = tagBlock(tcb, left, right, facts, now);
+    const reordered = tagNews(tcb, left, right, facts, now);
     if (lt(reordered, lowestReordered)) lowestReordered = reordered;
   }
   if (tcb.queue.sackedOut > before || (facts.flags & Fact.DATA_SACKED) !== 0) {
@@ -60,11 +60,37 @@ function noteDsack(tcb: Tcb, seg: TcpHeader, facts: AckFacts): void {
   }
 }
 
-/** Marks the nodes inside [left, right); returns the lowest sequence number that had been overtaken. */
-function tagBlock(tcb: Tcb, left: number, right: number, facts: AckFacts, now: number): number {
+/** Marks what of the block [left, right) was not reported before; returns the lowest sequence number overtaken. */
+function tagNews(tcb: Tcb, left: number, right: number, facts: AckFacts, now: number): number {
+  const { sackedRanges } = tcb.queue;
+  let reordered = tcb.snd.nxt;
+  let from = left;
+  for (let i = sackedRanges.search(left); lt(from, right); i++) {
+    const known = i < sackedRanges.count && lt(sackedRanges.left(i), right);
+    const to = known ? sackedRanges.left(i) : right;
+    if (lt(from, to)) reordered = earlier(reordered, tagBlock(tcb, left, right, from, to, facts, now));
+    from = known ? sackedRanges.right(i) : right;
+  }
+  sackedRanges.add(left, right);
+  return reordered;
+}
+
+/**
+ * Marks the nodes inside the block [left, right) that reach into the new part of it, [from, to); returns the lowest
+ * sequence number that had been overtaken.
+ */
+function tagBlock(
+  tcb: Tcb,
+  left: number,
+  right: number,
+  from: number,
+  to: number,
+  facts: AckFacts,
+  now: number,
+): number {
   const { queue, snd, recovery } = tcb;
   let reordered = snd.nxt;
-  for (let node = queue.head; node !== null && lt(node.seq, right); node = node.next) {
+  for (let node = queue.find(from); node !== null && lt(node.seq, to); node = node.next) {
     if (leq(node.end, left) || (node.flags & SACKED) !== 0) continue;
     if (lt(node.seq, left)) {
       if (!splitOnSegment(tcb, node, left)) continue;
@@ -87,10 +113,10 @@ function tagBlock(tcb: Tcb, left: number, right: number, facts: AckFacts, now: n
 function tagNode(tcb: Tcb, node: SentSegment, facts: AckFacts, now: number): void {
   const { queue, recovery } = tcb;
   rackAdvance(tcb, node, now);
-  queue.unmark(node, RETRANSMITTED);
-  queue.unmark(node, LOST);
   const first = queue.sackedOut === 0;
   queue.mark(node, SACKED);
+  queue.unmark(node, RETRANSMITTED);
+  queue.unmark(node, LOST);
   recovery.delivered += node.count;
   facts.sentAtDelivered = Math.max(facts.sentAtDelivered, node.deliveredBefore);
   facts.flags |= Fact.DATA_SACKED;

@@ -1,4 +1,4 @@
-import { ACK, CWR, ECE, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ECE, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { AckFacts, Fact } from "./ack_facts.ts";
 import { processProbeAck } from "./loss_probe.ts";
 import { rackAdvance, updateReorderingWindow } from "./rack.ts";
@@ -8,7 +8,7 @@ import { checkSackReordering, removeRenoSacks, tagSacks } from "./sack.ts";
 import { advance, distance, geq, gt, leq, lt } from "./seq.ts";
 import { CaState, EVENT_WRITABLE } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
-import { timestampOf } from "./timestamps.ts";
+import { timestampOf, updateRecent } from "./timestamps.ts";
 import { challengeAck } from "./invalid.ts";
 import { rearmRetransmit, rearmWindowProbe, setTransmitTimer } from "./timers.ts";
 import { sendRoom, tuneSendBuffer, updateSendMss } from "./window.ts";
@@ -43,26 +43,26 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     facts.flags |= Fact.UNA_ADVANCED;
     recovery.retransmits = 0;
   }
+  updateRecent(tcb, seg, now);
   if (updateWindow(tcb, seg)) facts.flags |= Fact.WINDOW_UPDATE;
   if (seg.payloadLength > 0 || (seg.flags & 3) !== 0) facts.flags |= Fact.DATA;
   echoCongestion(tcb, seg);
-  if (queue.packetsOut === 0) nothingOutstanding(tcb, now);
+  if (queue.packetsOut === 0) nothingOutstanding(tcb, seg, now);
   else outstandingAck(tcb, seg, now);
   return true;
 }
 
-/** An ACK from the past: only its SACKs can tell something new. */
+/** An ACK from the past: only its SACKs, and D-SACKs, can tell something new. */
 function oldAck(tcb: Tcb, now: number): void {
-  if ((facts.flags & Fact.DATA_SACKED) === 0) return;
+  if ((facts.flags & (Fact.DATA_SACKED | Fact.DSACK)) === 0) return;
   fastRetransmitAlert(tcb, facts, 0, now);
   finishAck(tcb, now);
 }
 
 /** RFC 3168 6.1.2: the receiver saw congestion. */
 function echoCongestion(tcb: Tcb, seg: TcpHeader): void {
-  if (tcb.options.ecn && (seg.flags & ECE) !== 0 && (seg.flags & (CWR | ACK)) === ACK) {
-    facts.flags |= Fact.ECE;
-  }
+  // On a SYN-ACK the bit is part of the negotiation.
+  if (tcb.options.ecn && (seg.flags & (ECE | SYN)) === ECE) facts.flags |= Fact.ECE;
 }
 
 /** RFC 9293 3.10.7.4, fifth: SND.WND, SND.WL1 and SND.WL2. */
@@ -84,9 +84,11 @@ function updateWindow(tcb: Tcb, seg: TcpHeader): boolean {
   return newer;
 }
 
-/** Nothing was in flight: the ACK can only open the window or answer a probe. */
-function nothingOutstanding(tcb: Tcb, now: number): void {
+/** Nothing was in flight: the ACK can open the window, answer a probe, or show by a D-SACK that nothing was lost. */
+function nothingOutstanding(tcb: Tcb, seg: TcpHeader, now: number): void {
+  if ((facts.flags & Fact.DSACK) !== 0) fastRetransmitAlert(tcb, facts, 0, now);
   rearmWindowProbe(tcb, now);
+  if (tcb.recovery.tlpActive) processProbeAck(tcb, seg.ack, facts, now);
 }
 
 function outstandingAck(tcb: Tcb, seg: TcpHeader, now: number): void {
@@ -181,9 +183,9 @@ function freeAcked(tcb: Tcb, ack: number): void {
   const { snd, sendBuffer } = tcb;
   tcb.totals.bytesAcked += distance(ack, snd.una);
   snd.una = ack;
+  tcb.queue.sackedRanges.removeBefore(ack);
   const bytes = Math.min(Math.max(0, distance(ack, snd.dataSeq)), sendBuffer.length);
   if (bytes > 0) {
-  tcb.queue.sackedRanges.removeBefore(ack);
     sendBuffer.consume(bytes);
     snd.dataSeq = advance(snd.dataSeq, bytes);
     sendBuffer.releaseIfEmpty();

@@ -51,12 +51,13 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
   const { user, rcv } = tcb;
   switch (name) {
     case SocketOption.SNDBUF:
-      // Linux doubles what is asked for, half of it for its bookkeeping; ours needs none.
-      tcb.sendLimit = Math.min(Math.max(value, MIN_BUFFER), MAX_BUFFER);
+      // As Linux does, twice what is asked for: programs that look find what they know.
+      tcb.sendLimit = Math.min(Math.max(2 * value, 2 * MIN_BUFFER), MAX_BUFFER);
       user.sendBufferFixed = true;
       return 0;
     case SocketOption.RCVBUF:
-      rcv.limit = Math.min(Math.max(value, MIN_BUFFER), MAX_BUFFER);
+      // Linux doubles it too, and offers half of that as window.
+      rcv.limit = Math.min(Math.max(value, MIN_BUFFER / 2), MAX_BUFFER);
       rcv.limitFixed = true;
       return 0;
     case SocketOption.KEEPALIVE:
@@ -79,9 +80,11 @@ function setTcpOption(tcb: Tcb, name: number, value: number, now: number): numbe
   switch (name) {
     case TcpOption.NODELAY:
       user.noDelay = value !== 0;
+      user.pushOnce = user.noDelay;
       return 0;
     case TcpOption.CORK:
       user.cork = value !== 0;
+      if (!user.cork && user.noDelay) user.pushOnce = true;
       return 0;
     case TcpOption.MAXSEG:
       if (value !== 0 && (value < 88 || value > 32767)) return -EINVAL;
@@ -157,7 +160,7 @@ function getSocketOption(tcb: Tcb, name: number): number {
     case SocketOption.SNDBUF:
       return tcb.sendLimit;
     case SocketOption.RCVBUF:
-      return tcb.rcv.limit;
+      return 2 * tcb.rcv.limit;
     case SocketOption.KEEPALIVE:
       return tcb.user.keepalive ? 1 : 0;
     case SocketOption.LINGER:

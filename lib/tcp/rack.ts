@@ -37,7 +37,7 @@ function reorderingWindow(tcb: Tcb): number {
     if (queue.sackedOut >= recovery.reordering) return 0;
   }
   const min = rtt.minRttUs === Infinity ? rtt.srttUs : rtt.minRttUs;
-  return Math.min((min / 4) * recovery.rackSteps, rtt.srttUs / 8);
+  return Math.min((min / 4) * recovery.rackSteps, rtt.srttUs);
 }
 
 /** Time left until `node` counts as lost; <= 0: it is. */

@@ -48,7 +48,7 @@ function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset:
   receiveBuffer.write(seg.memory!.bytes, offset, length);
   rcv.nxt = to;
   const hadGap = outOfOrder.count > 0;
-  if (hadGap) joinOutOfOrder(tcb);
+  if (hadGap) joinOutOfOrder(tcb, from);
   totals.bytesReceived += distance(rcv.nxt, from);
   dataReceived(tcb, length, (seg.flags & PSH) !== 0, now);
   // RFC 5681 4.2: an ACK at once when a segment fills a gap.
@@ -56,9 +56,10 @@ function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset:
   tcb.events |= EVENT_READABLE;
 }
 
-/** What lay behind the gap that was just filled is in order now. */
-function joinOutOfOrder(tcb: Tcb): void {
+/** What lay behind the gap that was just filled is in order now; what the segment brought again is reported. */
+function joinOutOfOrder(tcb: Tcb, from: number): void {
   const { rcv, receiveBuffer, outOfOrder } = tcb;
+  noteOverlap(tcb, from, rcv.nxt);
   while (outOfOrder.count > 0 && leq(outOfOrder.left(0), rcv.nxt)) {
     const right = outOfOrder.right(0);
     if (gt(right, rcv.nxt)) {
@@ -81,7 +82,7 @@ function takeOutOfOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offs
   tcb.ack.now = true;
 }
 
-/** RFC 2883 4.2: what of an out-of-order segment was here before. */
+/** RFC 2883 4.2: what of [from, to) lies in the out-of-order data already: the first such piece is reported. */
 function noteOverlap(tcb: Tcb, from: number, to: number): void {
   const { outOfOrder } = tcb;
   for (let i = 0; i < outOfOrder.count && lt(outOfOrder.left(i), to); i++) {
@@ -175,6 +176,7 @@ export function takeFinAfterGap(tcb: Tcb, now: number): void {
   tcb.finReceived = true;
   tcb.outOfOrder.clear();
   tcb.recentSackCount = 0;
+  tcb.dsackPending = false;
   scheduleAck(tcb);
   tcb.events |= EVENT_FIN | EVENT_READABLE;
   if (tcb.state === State.ESTABLISHED || tcb.state === State.SYN_RECEIVED) {

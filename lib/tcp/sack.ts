@@ -120,7 +120,7 @@ function tagNode(tcb: Tcb, node: SentSegment, facts: AckFacts, now: number): voi
   recovery.delivered += node.count;
   facts.sentAtDelivered = Math.max(facts.sentAtDelivered, node.deliveredBefore);
   facts.flags |= Fact.DATA_SACKED;
-  if (first || gt(node.seq, recovery.highestSacked)) recovery.highestSacked = node.seq;
+  if (first || gt(node.end, recovery.highestSacked)) recovery.highestSacked = node.end;
 }
 
 /** Cuts a multi-segment node at the first whole segment at or after `left`. */

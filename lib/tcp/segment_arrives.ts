@@ -8,7 +8,7 @@ import { noteDsack, receiveFin, receiveText } from "./receive.ts";
 import { advance, earlier, geq, gt, lt } from "./seq.ts";
 import { canReceive, isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
-import { failsPaws, isNewIncarnation, updateRecent } from "./timestamps.ts";
+import { failsPaws, isNewIncarnation } from "./timestamps.ts";
 import { resetConnection, toClosed, toFinWait2, toTimeWait } from "./transitions.ts";
 import { receiveWindow } from "./window.ts";
 
@@ -68,7 +68,7 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const end = advance(seg.seq, length);
   const acceptable = geq(end, rcv.wup) && !gt(seg.seq, advance(rcv.nxt, receiveWindow(tcb)));
   if (acceptable) {
-    updateRecent(tcb, seg, now);
+    tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
   }
   if ((seg.flags & RST) !== 0) {

@@ -147,7 +147,7 @@ export class RecoveryState {
   highSeq = 0;
   reordering = 3;
   reorderingSeen = 0;
-  /** Sequence number of the highest SACKed segment. */
+  /** End of the highest SACKed segment. */
   highestSacked = 0;
   delivered = 0;
   lost = 0;
@@ -241,6 +241,8 @@ export class UserOptions {
   deferAccept = 0;
   windowClamp = 0;
   lowWater = 1;
+  /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
+  pushOnce = false;
   sendBufferFixed = false;
 
   constructor(settings: TcpSettings) {

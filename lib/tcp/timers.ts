@@ -1,7 +1,9 @@
 import { ETIMEDOUT } from "../errno.ts";
 import { delayedAckExpired } from "./ack_policy.ts";
+import { restartAfterIdle } from "./cwnd_use.ts";
 import { rackDetectLoss, TIMEOUT_MIN_US } from "./rack.ts";
 import { enterLoss, enterRecovery, reduceWindow } from "./recovery.ts";
+import { EVER_RETRANSMITTED } from "./retransmit_queue.ts";
 import { lt } from "./seq.ts";
 import { CaState, State } from "./state.ts";
 import { type Tcb, TransmitTimer, updateDeadline } from "./tcb.ts";
@@ -63,6 +65,7 @@ export function rearmWindowProbe(tcb: Tcb, now: number): void {
     if (timers.kind === TransmitTimer.WINDOW_PROBE) disarmTransmitTimer(tcb);
     return;
   }
+  if (snd.wnd > 0) restartAfterIdle(tcb, now);
   if (snd.wnd > 0 && timers.kind === TransmitTimer.WINDOW_PROBE) {
     rtt.backoff = 0;
     disarmTransmitTimer(tcb);
@@ -124,20 +127,28 @@ function retransmitExpired(tcb: Tcb, now: number): void {
   recovery.retransmits++;
   rtt.backoff++;
   // RFC 6298 5.5: doubled for the retransmission that is due now.
-  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + rtt.backedOffUs);
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, Math.min(now + rtt.backedOffUs, userTimeoutAt(tcb)));
 }
 
 /** RFC 9293 3.8.3: R2 is reached, or the user timeout (RFC 5482). */
 function givesUp(tcb: Tcb, now: number): boolean {
-  const { recovery, user, settings, queue } = tcb;
+  const { recovery, user, settings } = tcb;
+  if (user.userTimeoutUs > 0) return now >= userTimeoutAt(tcb);
   if (tcb.state === State.SYN_SENT) return recovery.retransmits >= user.synRetries;
   if (tcb.state === State.SYN_RECEIVED) return recovery.retransmits >= settings.synAckRetries;
-  if (user.userTimeoutUs > 0) {
-    const since = recovery.retransStampUs > 0 ? recovery.retransStampUs : queue.head?.sentAtUs ?? now;
-    return recovery.retransmits > 0 && now - since >= user.userTimeoutUs;
-  }
   const most = tcb.orphan ? Math.min(settings.orphanRetries, settings.retries) : settings.retries;
   return recovery.retransmits >= most;
+}
+
+/** RFC 5482: when data, or the SYN, has been outstanding for too long. */
+function userTimeoutAt(tcb: Tcb): number {
+  const { user, queue, totals, openedAtUs } = tcb;
+  if (user.userTimeoutUs === 0 || queue.head === null) return Infinity;
+  if (tcb.state < State.ESTABLISHED) return openedAtUs + user.userTimeoutUs;
+  const first = (queue.head.flags & EVER_RETRANSMITTED) === 0
+    ? queue.head.sentAtUs
+    : tcb.recovery.retransStampUs;
+  return Math.max(first, totals.lastAckReceivedUs) + user.userTimeoutUs;
 }
 
 /** The connection is given up: an ICMP error that was heard meanwhile is the better explanation. */

@@ -29,10 +29,12 @@ function isReorderedAck(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     ((timestamps.recent - seg.timestampValue) | 0) <= Math.max(1, (rtt.rtoUs * 1.2) / 1000);
 }
 
-/** RFC 7323 4.3: takes TS.Recent from a segment that begins at or before what we last acknowledged. */
+/**
+ * RFC 7323 4.3: takes TS.Recent from a segment that begins at or before what we last acknowledged. Only once its ACK is
+ * known to be good: what an attacker sends must not move it.
+ */
 export function updateRecent(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { timestamps, options, rcv } = tcb;
-  timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
   if (!options.timestamps || !seg.timestamps || gt(seg.seq, rcv.wup)) return;
   if (
     ((seg.timestampValue - timestamps.recent) | 0) < 0 && now - timestamps.recentAtUs <= RECENT_LIFETIME_US

@@ -1,7 +1,7 @@
 import type { Slices } from "../buffer/memory.ts";
 import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
 import { dataSent } from "./ack_policy.ts";
-import { noteWindowUse, restartAfterIdle } from "./cwnd_use.ts";
+import { noteWindowUse } from "./cwnd_use.ts";
 import type { SentSegment } from "./retransmit_queue.ts";
 import { advance, distance, geq, gt, later, leq } from "./seq.ts";
 import { CaState } from "./state.ts";
@@ -75,7 +75,8 @@ function fillData(
   let bits = flags | (withFin ? FIN : 0);
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
-    if (geq(end, dataEnd)) bits |= PSH;
+    // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
+    if (geq(end, dataEnd) || bytes > snd.mss) bits |= PSH;
     totals.dataSegmentsOut++;
     totals.bytesSent += bytes;
   }
@@ -108,7 +109,6 @@ export function sendNew(
   const wantsFin = tcb.finQueued && !tcb.finSent;
   const unsent = distance(tcb.dataEnd, from);
   if (unsent <= 0 && !wantsFin) return false;
-  restartAfterIdle(tcb, now);
   const inFlight = queue.inFlight;
   let quota = tcb.cwnd - inFlight;
   if (quota <= 0) {
@@ -118,7 +118,7 @@ export function sendNew(
     }
     quota = 1;
   }
-  const bytes = sizeOfNew(tcb, unsent, quota, push || force);
+  const bytes = sizeOfNew(tcb, unsent, quota, push || force || tcb.user.pushOnce);
   if (bytes < 0) {
     probeLater(tcb, now);
     return false;
@@ -136,7 +136,8 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   const mss = effectiveMss(tcb);
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
   const wantsFin = tcb.finQueued && !tcb.finSent;
-  const most = Math.min(quota, settings.gsoMaxSegments) * mss;
+  // Half the window in one burst at most, as Linux has it: ACKs then come in between.
+  const most = Math.min(quota, settings.gsoMaxSegments, Math.max(tcb.cwnd >> 1, 1)) * mss;
   let bytes = Math.min(unsent, most);
   const last = bytes === unsent;
   // RFC 9293 3.8.6.2.1: a segment goes whole or, if the window has no room for it, not at all.

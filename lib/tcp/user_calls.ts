@@ -1,6 +1,7 @@
 import type { Slices } from "../buffer/memory.ts";
 import { EAGAIN, ECONNABORTED, EINVAL, ENOTCONN, EPIPE } from "../errno.ts";
 import { afterRead } from "./ack_policy.ts";
+import { restartAfterIdle } from "./cwnd_use.ts";
 import { advance, gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
@@ -27,15 +28,22 @@ function checkSend(tcb: Tcb): number {
 }
 
 /** RFC 9293 3.10.2, SEND: copies into the send buffer. Bytes taken, -EAGAIN if it is full, or another -errno. */
-export function send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, _now: number): number {
+export function send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, now: number): number {
   const error = checkSend(tcb);
   if (error !== 0) return error;
   if (length === 0) return 0;
   const n = Math.min(length, sendRoom(tcb));
   if (n <= 0) return noRoom(tcb);
+  willSend(tcb, now);
   tcb.sendBuffer.write(bytes, offset, n);
   if (n < length) tcb.sendBlocked = true;
   return n;
+}
+
+/** New data: after an idle time the window is stale, and an earlier push does not cover it. */
+function willSend(tcb: Tcb, now: number): void {
+  if (tcb.queue.packetsOut === 0) restartAfterIdle(tcb, now);
+  tcb.user.pushOnce = false;
 }
 
 function noRoom(tcb: Tcb): number {
@@ -54,7 +62,8 @@ export function reserve(tcb: Tcb, max: number, slices: Slices): number {
 }
 
 /** SEND without a copy, second part: `n` bytes of the room were filled. */
-export function commit(tcb: Tcb, n: number, _now: number): number {
+export function commit(tcb: Tcb, n: number, now: number): number {
+  if (n > 0) willSend(tcb, now);
   tcb.sendBuffer.advance(n);
   tcb.sendBuffer.releaseIfEmpty();
   if (sendRoom(tcb) === 0) tcb.sendBlocked = true;

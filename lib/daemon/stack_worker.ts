@@ -16,7 +16,7 @@ export class StackWorker {
   readonly #wakeUp = new WakeUp();
   readonly #loaded = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<string | undefined>();
-  #patience: number | undefined;
+  #patience: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     this.loaded = this.#loaded.promise;

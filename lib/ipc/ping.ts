@@ -115,7 +115,7 @@ class Run implements Ping {
   readonly #waitMs: number;
   /** Sequence numbers that something came back for. */
   readonly #answered = new Set<number>();
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
 
   constructor(readonly channel: Channel, address: number, readonly options: PingOptions) {

@@ -29,7 +29,7 @@ export class Fixture implements Disposable {
   paused = false;
   readonly warnings: string[] = [];
   readonly #listener;
-  readonly #timer: number;
+  readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(options: FixtureOptions = {}) {
     this.#listener = listenUnix(this.socketPath, { mode: 0o666, backlog: options.backlog });

@@ -176,7 +176,10 @@ function establish(tcb: Tcb, now: number): void {
   tcb.ssthresh = SSTHRESH_INFINITE;
   tcb.recovery.cwndStampUs = now;
   tcb.recovery.retransStampUs = 0;
-  if (rtt.srttUs === 0) rtt.rtoUs = Math.max(rtt.rtoUs, RTO_AFTER_LOST_SYN_US);
+  if (rtt.srttUs === 0) {
+    rtt.rtoUs = Math.max(rtt.rtoUs, RTO_AFTER_LOST_SYN_US);
+    rtt.backoff = 0;
+  }
   totals.lastDataSentUs = totals.lastAckReceivedUs = now;
   startKeepalive(tcb, now);
 }

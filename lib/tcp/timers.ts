@@ -1,6 +1,8 @@
 import { ETIMEDOUT } from "../errno.ts";
 import { delayedAckExpired } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
+import { timeoutOnPath } from "./mtu_probe.ts";
+import { retransmitNow } from "./path_mtu.ts";
 import { rackDetectLoss, TIMEOUT_MIN_US } from "./rack.ts";
 import { enterLoss, enterRecovery, reduceWindow } from "./recovery.ts";
 import { EVER_RETRANSMITTED } from "./retransmit_queue.ts";
@@ -122,6 +124,7 @@ function retransmitExpired(tcb: Tcb, now: number): void {
   if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) {
     tcb.intents.syn = true;
   } else {
+    if (timeoutOnPath(tcb, now)) retransmitNow(tcb, now);
     enterLoss(tcb, now);
   }
   recovery.retransmits++;
@@ -179,7 +182,7 @@ function windowProbeExpired(tcb: Tcb, now: number): void {
   const most = tcb.orphan ? settings.orphanRetries : settings.retries;
   const late = user.userTimeoutUs > 0 && recovery.probesOut > 0 &&
     now - tcb.totals.lastAckReceivedUs >= user.userTimeoutUs;
-  if (recovery.probesOut > most || late) {
+  if (recovery.probesOut >= most || late) {
     timeOut(tcb);
     return;
   }

@@ -16,6 +16,7 @@ import {
   FIONBIO,
   FIONREAD,
   MSG_DONTWAIT,
+  MSG_EOR,
   MSG_ERRQUEUE,
   MSG_FASTOPEN,
   MSG_MORE,
@@ -25,6 +26,7 @@ import {
   MSG_ZEROCOPY,
   SIOCOUTQ,
   SIOCOUTQNSD,
+  SOL_SOCKET,
   symbolValue,
 } from "./symbols.ts";
 import { Slices } from "../../lib/buffer/memory.ts";
@@ -34,11 +36,21 @@ import type { Tcb } from "../../lib/tcp/tcb.ts";
 const scratch = new Uint8Array(1 << 20);
 const slices = new Slices();
 const SHORTEST_CALL = 1;
+const SO_ZEROCOPY_KEY = `${SOL_SOCKET} ${symbolValue("SO_ZEROCOPY")}`;
+const UNSUPPORTED_SEND: [number, string][] = [
+  [MSG_FASTOPEN, "MSG_FASTOPEN"],
+  [MSG_OOB, "MSG_OOB"],
+  [MSG_EOR, "MSG_EOR"],
+];
 
 /** Sends `length` bytes of the connection's pattern; waits for room unless the socket or the flags say not to. */
 function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number, flags: number): Operation {
-  if ((flags & (MSG_FASTOPEN | MSG_ZEROCOPY)) !== 0) throw new Unsupported("MSG_FASTOPEN and MSG_ZEROCOPY");
-  if ((flags & MSG_OOB) !== 0) throw new Unsupported("sending with MSG_OOB");
+  const unknown = UNSUPPORTED_SEND.find(([bit]) => (flags & bit) !== 0);
+  if (unknown !== undefined) throw new Unsupported(`sending with ${unknown[1]}`);
+  // Without SO_ZEROCOPY the flag says nothing, and an empty message has nothing to report.
+  if ((flags & MSG_ZEROCOPY) !== 0 && length > 0 && socket.kept.get(SO_ZEROCOPY_KEY) === 1) {
+    throw new Unsupported("sending with MSG_ZEROCOPY");
+  }
   if (!socket.stream) return sendDatagram(kernel, socket, length);
   const { machine } = kernel;
   const waits = !socket.nonblocking && (flags & MSG_DONTWAIT) === 0;
@@ -171,11 +183,13 @@ export function read(args: Arguments): Operation {
   if (descriptor.kind === "bytes") return immediate(drainPipe(descriptor, args.number(2)));
   const socket = args.socket(0);
   if (typeof socket === "number") return immediate(socket);
+  if (isNull(args.expression(1))) return immediate(-ERRNOS.EFAULT);
   const length = args.number(2);
   return receiveOperation(args.kernel, socket, length, args.number(3, 0));
 }
 
 function isNull(expression: Expression): boolean {
+  if (expression.kind === "word") return expression.name === "NULL";
   return expression.kind === "number" && expression.value === 0;
 }
 

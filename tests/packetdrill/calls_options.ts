@@ -18,6 +18,9 @@ const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_LINGER = 13;
+/** IP_PMTUDISC_WANT and IP_PMTUDISC_DO, which for TCP are the same: what the stack does anyway. */
+const PATH_MTU_MODES = [1, 2];
+const IP_MTU_DISCOVER = 10;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
@@ -25,8 +28,22 @@ const TCP_INQ = 36;
 
 /** Options that change nothing about what a script sees: accepted and kept, as Linux does. */
 const KEPT: Record<number, string[]> = {
-  [SOL_SOCKET]: ["SO_PRIORITY", "SO_MARK", "SO_DEBUG", "SO_BUSY_POLL", "SO_MAX_PACING_RATE", "SO_DONTROUTE"],
-  [IPPROTO_IP]: ["IP_RECVERR", "IP_FREEBIND", "IP_LOCAL_PORT_RANGE", "IP_BIND_ADDRESS_NO_PORT"],
+  [SOL_SOCKET]: [
+    "SO_PRIORITY",
+    "SO_MARK",
+    "SO_DEBUG",
+    "SO_BUSY_POLL",
+    "SO_MAX_PACING_RATE",
+    "SO_DONTROUTE",
+    "SO_ZEROCOPY",
+  ],
+  [IPPROTO_IP]: [
+    "IP_RECVERR",
+    "IP_MTU_DISCOVER",
+    "IP_FREEBIND",
+    "IP_LOCAL_PORT_RANGE",
+    "IP_BIND_ADDRESS_NO_PORT",
+  ],
   [IPPROTO_TCP]: [],
 };
 
@@ -51,6 +68,9 @@ export function setsockopt(args: Arguments): Operation {
   if (name === FREEBSD_KEEPINIT) {
     const ms = args.evaluate(value) * 1000;
     return immediate(machine.stack.setOption(socket.handle, level, TCP_USER_TIMEOUT, ms, machine.now));
+  }
+  if (level === IPPROTO_IP && name === IP_MTU_DISCOVER && !PATH_MTU_MODES.includes(args.evaluate(value))) {
+    throw new Unsupported(`IP_MTU_DISCOVER ${args.evaluate(value)}`);
   }
   if (isKept(level, name)) {
     socket.kept.set(`${level} ${name}`, args.evaluate(value));

@@ -6,6 +6,8 @@ export interface RunConfig {
   prefixLength: number;
   remoteIp: string;
   mtu: number;
+  /** Payload of each segment that a longer inbound one stands for (receive offload); 0: as much as the MTU allows. */
+  mss: number;
   bindPort: number;
   connectPort: number;
   /** An event may be this early or late ... */
@@ -36,6 +38,7 @@ export function defaultConfig(): RunConfig {
     prefixLength: 16,
     remoteIp: "192.0.2.1",
     mtu: 1500,
+    mss: 0,
     bindPort: 8080,
     connectPort: 8080,
     toleranceUs: 4000,
@@ -84,6 +87,7 @@ const OPTIONS: Record<string, (config: RunConfig, value: string) => void> = {
   remote_ip: (config, value) => config.remoteIp = address(value),
   netmask_ip: (config, value) => config.prefixLength = prefixLength(value),
   mtu: (config, value) => config.mtu = number("mtu", value, 68, 65535),
+  mss: (config, value) => config.mss = number("mss", value, 8, 65535),
   bind_port: (config, value) => config.bindPort = number("bind_port", value, 1, 65535),
   connect_port: (config, value) => config.connectPort = number("connect_port", value, 1, 65535),
   tolerance_usecs: (config, value) => config.toleranceUs = number("tolerance_usecs", value, 0, 1e9),

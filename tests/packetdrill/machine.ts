@@ -35,7 +35,8 @@ export class Machine {
   /** When a waiting call wants to be tried again although nothing happened. */
   wakeUpUs = Infinity;
   #now = START_US;
-  readonly #mtu: number;
+  /** The longest payload that is not taken for several segments put together. */
+  readonly #segmentSize: number;
   readonly #frame = new Frame();
   readonly #buffer = new Uint8Array(65536 + 256);
   readonly #trace: (packet: Packet, inbound: boolean) => void;
@@ -46,7 +47,7 @@ export class Machine {
     trace: (packet: Packet, inbound: boolean) => void = () => {},
   ) {
     this.#trace = trace;
-    this.#mtu = config.mtu;
+    this.#segmentSize = config.mss > 0 ? config.mss : config.mtu - HEADERS;
     this.stack = makeStack(config, settings);
     this.#drain();
   }
@@ -107,7 +108,7 @@ export class Machine {
     frame.memory.bytes.set(bytes, FRAME_START);
     frame.length = bytes.length;
     // A segment longer than the link carries is what a device makes of several.
-    if (bytes.length > this.#mtu + ETHERNET) frame.gsoSize = this.#mtu - HEADERS;
+    if (bytes.length > this.#segmentSize + HEADERS + ETHERNET) frame.gsoSize = this.#segmentSize;
     this.stack.input(frame, this.#now);
   }
 

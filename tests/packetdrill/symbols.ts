@@ -53,6 +53,7 @@ export const O_NONBLOCK = 0x800;
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
 export const MSG_WAITALL = 0x100;
 export const MSG_MORE = 0x8000;
 export const MSG_OOB = 0x1;
@@ -180,6 +181,7 @@ const FREEBSD_OPTIONS: Record<string, number> = {
 };
 
 const OTHERS: Record<string, number> = {
+  NULL: 0,
   AF_UNSPEC: 0,
   AF_INET: 2,
   AF_INET6: 10,
@@ -218,7 +220,7 @@ const OTHERS: Record<string, number> = {
   MSG_CTRUNC: 8,
   MSG_TRUNC,
   MSG_DONTWAIT,
-  MSG_EOR: 0x80,
+  MSG_EOR,
   MSG_WAITALL,
   MSG_ERRQUEUE,
   MSG_NOSIGNAL: 0x4000,

@@ -20,14 +20,21 @@ function disarmTransmitTimer(tcb: Tcb): void {
   armTransmitTimer(tcb, TransmitTimer.NONE, Infinity);
 }
 
+/** The backed-off RTO, or what is left of the user timeout (RFC 5482) if that is less. */
+function retransmitDelay(tcb: Tcb, now: number): number {
+  const { rtt, recovery } = tcb;
+  if (recovery.retransStampUs === 0) return rtt.backedOffUs;
+  return Math.min(rtt.backedOffUs, Math.max(userTimeoutAt(tcb) - now, 1));
+}
+
 /** RFC 6298 5.1-5.3: the retransmission timer runs while something is outstanding, from the last progress on. */
 export function rearmRetransmit(tcb: Tcb, now: number): void {
-  const { queue, rtt, timers } = tcb;
+  const { queue, timers } = tcb;
   if (queue.packetsOut === 0) {
     disarmTransmitTimer(tcb);
     return;
   }
-  let delay = rtt.backedOffUs;
+  let delay = retransmitDelay(tcb, now);
   if (timers.kind === TransmitTimer.REORDERING || timers.kind === TransmitTimer.LOSS_PROBE) {
     // These came instead of the RTO: it still counts from when the head was sent.
     delay = Math.max(queue.head!.sentAtUs + delay - now, 1);
@@ -77,8 +84,12 @@ export function rearmWindowProbe(tcb: Tcb, now: number): void {
 }
 
 export function armWindowProbe(tcb: Tcb, now: number): void {
-  const { rtt, settings } = tcb;
-  const delay = Math.min(Math.max(rtt.rtoUs, settings.rtoMinUs) * 2 ** rtt.backoff, settings.rtoMaxUs);
+  const { rtt, settings, user, recovery, totals } = tcb;
+  let delay = Math.min(Math.max(rtt.rtoUs, settings.rtoMinUs) * 2 ** rtt.backoff, settings.rtoMaxUs);
+  if (user.userTimeoutUs > 0 && recovery.probesOut > 0) {
+    const left = totals.lastAckReceivedUs + user.userTimeoutUs - now;
+    delay = Math.min(delay, Math.max(left, TIMEOUT_MIN_US));
+  }
   armTransmitTimer(tcb, TransmitTimer.WINDOW_PROBE, now + delay);
 }
 
@@ -130,7 +141,7 @@ function retransmitExpired(tcb: Tcb, now: number): void {
   recovery.retransmits++;
   rtt.backoff++;
   // RFC 6298 5.5: doubled for the retransmission that is due now.
-  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, Math.min(now + rtt.backedOffUs, userTimeoutAt(tcb)));
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + retransmitDelay(tcb, now));
 }
 
 /** RFC 9293 3.8.3: R2 is reached, or the user timeout (RFC 5482). */

@@ -22,6 +22,9 @@ const LETTERS = [["S", SYN], ["F", FIN], ["R", RST], ["P", PSH], ["U", URG], [".
 const SEGMENT =
   /^([SFRPU.EW-]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?((?: sack(?: -?\d+--?\d+)+)?)$/;
 
+/** What was read, until it is checked. */
+const SCRATCH = new Uint8Array(1 << 20);
+
 /** The byte of the stream at `position`, the same in both directions. */
 export function byteAt(position: number): number {
   return (position * 31 + (position >> 8) * 7) & 255;
@@ -272,8 +275,8 @@ export class Bench {
   }
 
   /** The application reads up to `length` bytes and finds the stream in them; their number, or -errno. */
-  read(length = 1 << 20): number {
-    const bytes = new Uint8Array(length);
+  read(length = SCRATCH.length): number {
+    const bytes = SCRATCH;
     const n = user.receive(this.tcb, bytes, 0, length, this.now);
     if (n > 0) {
       checkStream(bytes.subarray(0, n), this.received, "stream read");

@@ -105,10 +105,7 @@ export function emitSegment(core: Core, frame: Frame, connection: Connection, ma
     checksum = fold(sumPayload(payload, sum(memory, TRANSPORT_OFFSET, header, pseudo)));
   }
   memory.view.setUint16(TRANSPORT_OFFSET + TCP_CHECKSUM_OFFSET, checksum);
-  // Every segment that the device cuts gets all the options, so SACK blocks take room in each.
-  const { sackCount } = core.segmentOut;
-  const segment = tcb.snd.mss - (sackCount === 0 ? 0 : 4 + 8 * sackCount);
-  if (payload.length1 + payload.length2 > segment) frame.gsoSize = segment;
+  frame.gsoSize = tcb.gsoSize;
 }
 
 /** The sum of both slices, added to `initial`. */

@@ -2,8 +2,6 @@ import { distance } from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
 import { growWindow, receiveWindow, wantedWindow } from "./window.ts";
 
-/** How many segments are acknowledged at once after the start and after trouble: the sender may be in slow start. */
-const MAX_QUICK_ACKS = 16;
 /** Below this many bytes a segment says nothing about the sender's MSS. */
 const MIN_SEGMENT = 88;
 
@@ -12,15 +10,16 @@ export function scheduleAck(tcb: Tcb): void {
   tcb.ack.scheduled = true;
 }
 
-function addQuickAcks(tcb: Tcb, most: number): void {
+/** Segments that are acknowledged at once after the start and after trouble: the sender may be in slow start. */
+function addQuickAcks(tcb: Tcb): void {
   const { ack, rcv } = tcb;
   const segments = rcv.mss > 0 ? Math.floor(rcv.wnd / (2 * rcv.mss)) : 2;
-  ack.quick = Math.max(ack.quick, Math.min(segments === 0 ? 2 : segments, most));
+  ack.quick = Math.max(ack.quick, Math.min(segments === 0 ? 2 : segments, tcb.settings.quickAcks));
 }
 
 /** The next ACKs go out without delay: the sender needs them to recover or to open its window (RFC 5681 4.2). */
 export function enterQuickAck(tcb: Tcb): void {
-  addQuickAcks(tcb, MAX_QUICK_ACKS);
+  addQuickAcks(tcb);
   tcb.ack.pingpong = 0;
   tcb.ack.atoUs = tcb.settings.delayedAckMinUs;
 }
@@ -48,13 +47,13 @@ export function dataReceived(tcb: Tcb, length: number, push: boolean, now: numbe
   const min = settings.delayedAckMinUs;
   if (ack.atoUs === 0) {
     // The first data: the sender is in slow start and wants every ACK.
-    addQuickAcks(tcb, MAX_QUICK_ACKS);
+    addQuickAcks(tcb);
     ack.atoUs = min;
   } else {
     const gap = now - ack.lastReceivedUs;
     if (gap <= min / 2) ack.atoUs = ack.atoUs / 2 + min / 2;
     else if (gap < ack.atoUs) ack.atoUs = Math.min(ack.atoUs / 2 + gap, rtt.rtoUs);
-    else if (gap > rtt.rtoUs) addQuickAcks(tcb, MAX_QUICK_ACKS);
+    else if (gap > rtt.rtoUs) addQuickAcks(tcb);
   }
   ack.lastReceivedUs = now;
   if (length >= 128) growWindow(tcb, length);

@@ -1,17 +1,19 @@
 import { ECE, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { AckFacts, Fact } from "./ack_facts.ts";
+import { noteLimit } from "./chronograph.ts";
 import { processProbeAck } from "./loss_probe.ts";
+import { probeAcked } from "./mtu_probe.ts";
 import { rackAdvance, updateReorderingWindow } from "./rack.ts";
 import { adjustWindow, fastRetransmitAlert } from "./recovery.ts";
 import { EVER_RETRANSMITTED, SACKED } from "./retransmit_queue.ts";
 import { checkSackReordering, removeRenoSacks, tagSacks } from "./sack.ts";
 import { advance, distance, geq, gt, leq, lt } from "./seq.ts";
-import { CaState, EVENT_WRITABLE } from "./state.ts";
+import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { timestampOf, updateRecent } from "./timestamps.ts";
 import { challengeAck } from "./invalid.ts";
 import { rearmRetransmit, rearmWindowProbe, setTransmitTimer } from "./timers.ts";
-import { sendRoom, tuneSendBuffer, updateSendMss } from "./window.ts";
+import { tuneSendBuffer, updateSendMss, wakeWriter } from "./window.ts";
 
 /** Scratch for the acknowledgment being processed; reset for each. */
 const facts = new AckFacts();
@@ -49,6 +51,7 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   echoCongestion(tcb, seg);
   if (queue.packetsOut === 0) nothingOutstanding(tcb, seg, now);
   else outstandingAck(tcb, seg, now);
+  noteLimit(tcb, now);
   return true;
 }
 
@@ -161,6 +164,8 @@ function takeAcked(tcb: Tcb, ack: number, now: number): number {
       if (lt(node.seq, facts.reordered)) facts.reordered = node.seq;
       if (leq(node.end, recovery.highSeq)) facts.flags |= Fact.ORIG_ACKED;
     }
+    const size = Math.min(distance(node.end, node.seq), snd.mss);
+    if (size > tcb.mtuProbe.proven) tcb.mtuProbe.proven = size;
     if ((node.flags & SACKED) === 0) {
       recovery.delivered += count;
       rackAdvance(tcb, node, now);
@@ -183,17 +188,14 @@ function freeAcked(tcb: Tcb, ack: number): void {
   const { snd, sendBuffer } = tcb;
   tcb.totals.bytesAcked += distance(ack, snd.una);
   snd.una = ack;
+  probeAcked(tcb);
   tcb.queue.sackedRanges.removeBefore(ack);
   const bytes = Math.min(Math.max(0, distance(ack, snd.dataSeq)), sendBuffer.length);
   if (bytes > 0) {
     sendBuffer.consume(bytes);
     snd.dataSeq = advance(snd.dataSeq, bytes);
     sendBuffer.releaseIfEmpty();
-    // Linux's rule: writable again when a third of the buffer is free.
-    if (tcb.sendBlocked && sendRoom(tcb) * 3 >= tcb.sendLimit) {
-      tcb.sendBlocked = false;
-      tcb.events |= EVENT_WRITABLE;
-    }
+    wakeWriter(tcb);
   }
 }
 

@@ -1,3 +1,4 @@
+import { limitSearch } from "./mtu_probe.ts";
 import { retransmitNow } from "./path_mtu.ts";
 import { geq, lt } from "./seq.ts";
 import { State } from "./state.ts";
@@ -47,6 +48,7 @@ export function pathMtuChanged(tcb: Tcb, mtu: number, seq: number, now: number):
   const before = snd.mss;
   if (snd.pathMtu !== 0 && pathMtu >= snd.pathMtu) return;
   snd.pathMtu = pathMtu;
+  limitSearch(tcb, pathMtu);
   updateSendMss(tcb);
   if (snd.mss < before) retransmitNow(tcb, now);
   updateDeadline(tcb);

@@ -4,6 +4,7 @@ import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scheduleAck } from "./ack_policy.ts";
 import { isLimited } from "./invalid.ts";
+import { startMtuProbing } from "./mtu_probe.ts";
 import { receiveFin, receiveText } from "./receive.ts";
 import { advance, gt, leq } from "./seq.ts";
 import { State } from "./state.ts";
@@ -182,6 +183,7 @@ function establish(tcb: Tcb, now: number): void {
   }
   totals.lastDataSentUs = totals.lastAckReceivedUs = now;
   startKeepalive(tcb, now);
+  startMtuProbing(tcb, now);
 }
 
 /**

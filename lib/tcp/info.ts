@@ -1,4 +1,5 @@
 import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
+import { Limit } from "./chronograph.ts";
 import { distance } from "./seq.ts";
 import { State, stateName } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -55,6 +56,10 @@ export interface TcpInfo {
   tcpi_rcv_ooopack: number;
   tcpi_snd_wnd: number;
   tcpi_rcv_wnd: number;
+  /** How long there was something to send, and what of it the peer's window or our buffer held it up. */
+  tcpi_busy_time: number;
+  tcpi_rwnd_limited: number;
+  tcpi_sndbuf_limited: number;
   /** Bytes the application has not read, and bytes not yet acknowledged or sent. */
   receiveQueue: number;
   sendQueue: number;
@@ -125,6 +130,9 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_rcv_ooopack: totals.outOfOrder,
     tcpi_snd_wnd: snd.wnd,
     tcpi_rcv_wnd: rcv.wnd,
+    tcpi_busy_time: tcb.chronograph.spent(Limit.NONE, now),
+    tcpi_rwnd_limited: tcb.chronograph.spent(Limit.WINDOW, now),
+    tcpi_sndbuf_limited: tcb.chronograph.spent(Limit.BUFFER, now),
     receiveQueue: tcb.receiveBuffer.length,
     sendQueue: tcb.sendBuffer.length,
     congestion: tcb.congestion.name,

@@ -1,5 +1,7 @@
 import { type AckFacts, Fact } from "./ack_facts.ts";
 import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
+import { probeLost } from "./mtu_probe.ts";
+import { retransmitNow } from "./path_mtu.ts";
 import { rackMarkLost, rackRemaining, TIMEOUT_MIN_US } from "./rack.ts";
 import { EVER_RETRANSMITTED, LOST, SACKED } from "./retransmit_queue.ts";
 import { addRenoSacks, resetRenoSacks } from "./sack.ts";
@@ -63,8 +65,11 @@ function react(tcb: Tcb, facts: AckFacts, duplicates: number, now: number): void
   }
   if (recovery.caState <= CaState.DISORDER) tryUndoDsack(tcb, now);
   identifyLoss(tcb, facts, now);
-  if (isTimeToRecover(tcb)) enterRecovery(tcb, facts, now);
-  else tryToOpen(tcb, facts, now);
+  if (!isTimeToRecover(tcb)) tryToOpen(tcb, facts, now);
+  else if (recovery.caState < CaState.CWR && probeLost(tcb, facts)) {
+    tcb.cwnd++;
+    retransmitNow(tcb, now);
+  } else enterRecovery(tcb, facts, now);
 }
 
 /** RFC 2018 8: the receiver discarded what it had SACKed. All marks are void; the RTO sorts it out. */

@@ -38,7 +38,9 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   // fourth, check the SYN bit. RFC 5961 4.2: a challenge ACK, never a reset.
   if ((seg.flags & SYN) !== 0 && !isSimultaneousSynAck(tcb, seg)) {
     if (isRepeatedSyn(tcb, seg)) repeatSynAck(tcb, now);
-    else challengeAck(tcb, now);
+    else if (tcb.settings.rfc5961) challengeAck(tcb, now);
+    // RFC 793 3.9: a SYN in the window is an error.
+    else resetConnection(tcb, ECONNRESET);
     return;
   }
   // fifth, check the ACK field
@@ -71,11 +73,7 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
   }
-  if ((seg.flags & RST) !== 0) {
-    // RFC 9293 3.10.7.4: drop; but a peer that closed may reset one below its FIN's successor.
-    if (isResetAfterFin(tcb, seg)) resetByPeer(tcb);
-    return false;
-  }
+  if ((seg.flags & RST) !== 0) return false;
   if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
     if (length > 0 && lt(seg.seq, rcv.nxt)) {
@@ -99,15 +97,10 @@ function isSimultaneousSynAck(tcb: Tcb, seg: TcpHeader): boolean {
     seg.payloadLength === 0 && seg.ack === tcb.snd.nxt;
 }
 
-/** After its FIN a peer's reset may bear the sequence number of the FIN. */
-function isResetAfterFin(tcb: Tcb, seg: TcpHeader): boolean {
-  return tcb.finReceived && seg.seq === advance(tcb.rcv.nxt, -1);
-}
-
 /** RFC 5961 3.2: only a reset with exactly the expected sequence number counts. */
 function resetArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { rcv, outOfOrder } = tcb;
-  let exact = seg.seq === rcv.nxt || isResetAfterFin(tcb, seg);
+  let exact = seg.seq === rcv.nxt || (!tcb.settings.rfc5961 && geq(seg.seq, rcv.nxt));
   if (!exact && tcb.options.sack) {
     // The peer may have sent data that we lack: then its reset stands behind what we SACKed.
     for (let i = 0; i < outOfOrder.count && !exact; i++) exact = seg.seq === outOfOrder.right(i);

@@ -35,6 +35,15 @@ export interface TcpSettings {
   rtoMaxUs: number;
   delayedAckMinUs: number;
   delayedAckMaxUs: number;
+  /** How many ACKs go out without delay at the start and after trouble; Linux has 16, other systems none. */
+  quickAcks: number;
+  /** RFC 5961: challenge ACKs against blind resets and SYNs; without it RFC 793's behaviour, as BSD's insecure_rst. */
+  rfc5961: boolean;
+  /** RFC 4821: 0 never, 1 after timeouts that suggest a black hole, 2 always; `net.ipv4.tcp_mtu_probing`. */
+  mtuProbing: number;
+  /** The segment size a search begins with, and the least it goes down to, bytes; `tcp_base_mss`, `tcp_mtu_probe_floor`. */
+  mtuProbeBase: number;
+  mtuProbeFloor: number;
   synRetries: number;
   synAckRetries: number;
   /** Retransmissions of one segment before the connection is given up; `net.ipv4.tcp_retries2`. */
@@ -78,6 +87,11 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   rtoMaxUs: 120_000_000,
   delayedAckMinUs: 40_000,
   delayedAckMaxUs: 200_000,
+  quickAcks: 16,
+  rfc5961: true,
+  mtuProbing: 1,
+  mtuProbeBase: 1024,
+  mtuProbeFloor: 48,
   synRetries: 6,
   synAckRetries: 5,
   retries: 15,

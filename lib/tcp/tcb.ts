@@ -8,6 +8,8 @@ import {
 } from "./congestion/congestion_control.ts";
 import { createCongestionControl } from "./congestion/algorithms.ts";
 import { NewReno } from "./congestion/newreno.ts";
+import { Chronograph } from "./chronograph.ts";
+import { MtuProbe } from "./mtu_probe.ts";
 import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -313,6 +315,12 @@ export class Tcb implements CongestionView {
   ecnCwr = false;
   ecnSeen = false;
 
+  /** Of the segment that `nextSegment` gave last: how the device is to cut it, bytes; 0: not at all. */
+  gsoSize = 0;
+  /** The peer's window is what holds data back. */
+  isWindowLimited = false;
+  readonly chronograph = new Chronograph();
+  readonly mtuProbe = new MtuProbe();
   sendLimit: number;
   congestion: CongestionControl;
   cwnd: number;

@@ -14,6 +14,7 @@ import { sendLossProbe, sendProbeAck, sendWindowProbe } from "./transmit_probes.
 export function nextSegment(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
   slices.clear();
   out.clearOptions();
+  tcb.gsoSize = 0;
   out.urgentPointer = 0;
   out.ecn = 0;
   const sent = decide(tcb, out, slices, now);

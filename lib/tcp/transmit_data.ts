@@ -1,6 +1,8 @@
 import type { Slices } from "../buffer/memory.ts";
 import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
 import { dataSent } from "./ack_policy.ts";
+import { noteLimit } from "./chronograph.ts";
+import { probeSent, probeSize } from "./mtu_probe.ts";
 import { noteWindowUse } from "./cwnd_use.ts";
 import type { SentSegment } from "./retransmit_queue.ts";
 import { advance, distance, geq, gt, later, leq } from "./seq.ts";
@@ -8,6 +10,7 @@ import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { armWindowProbe, rearmRetransmit, scheduleLossProbe } from "./timers.ts";
 import { fillHeader } from "./transmit_control.ts";
+import { wakeWriter } from "./window.ts";
 
 /** RFC 3168 5: ECN-capable transport, codepoint ECT(0). */
 const ECT0 = 2;
@@ -35,13 +38,15 @@ export function retransmit(
 ): void {
   const { queue, snd, recovery, settings, totals } = tcb;
   // SACK blocks may be in the header now that were not when it was first sent.
-  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * effectiveMss(tcb);
+  const mss = effectiveMss(tcb);
+  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * mss;
   const from = later(node.seq, snd.una);
   // The MTU may have shrunk since (RFC 1191 6.4), or the window may allow only a part.
   if (distance(node.end, from) - (endsWithFin(tcb, node) ? 1 : 0) > most) {
     queue.split(node, advance(from, most), snd.mss);
   }
-  fillData(tcb, from, node.end, 0, out, slices, now);
+  fillData(tcb, from, node.end, out, slices, now);
+  if (slices.length > mss) tcb.gsoSize = mss;
   queue.resend(node, now);
   totals.retransmitted += node.count;
   totals.bytesRetransmitted += distance(node.end, from);
@@ -63,7 +68,6 @@ function fillData(
   tcb: Tcb,
   from: number,
   end: number,
-  flags: number,
   out: TcpHeader,
   slices: Slices,
   now: number,
@@ -72,7 +76,7 @@ function fillData(
   const dataEnd = tcb.dataEnd;
   const withFin = gt(end, dataEnd);
   const bytes = distance(withFin ? dataEnd : end, from);
-  let bits = flags | (withFin ? FIN : 0);
+  let bits = withFin ? FIN : 0;
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
     // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
@@ -118,13 +122,20 @@ export function sendNew(
     }
     quota = 1;
   }
-  const bytes = sizeOfNew(tcb, unsent, quota, push || force || tcb.user.pushOnce);
+  const window = distance(advance(snd.una, snd.wnd), from);
+  const probe = force ? 0 : probeSize(tcb, unsent, window, now);
+  const bytes = probe > 0 ? probe : sizeOfNew(tcb, unsent, quota, push || force || tcb.user.pushOnce);
+  tcb.isWindowLimited = bytes < 0 && Math.min(unsent, snd.mss) > window;
   if (bytes < 0) {
+    noteLimit(tcb, now);
     probeLater(tcb, now);
     return false;
   }
   const fin = wantsFin && bytes === unsent;
-  transmitNew(tcb, from, bytes, fin, out, slices, now);
+  transmitNew(tcb, from, bytes, fin, probe, out, slices, now);
+  if (probe > 0) probeSent(tcb, queue.tail!);
+  if (tcb.user.notSentLowWater > 0) wakeWriter(tcb);
+  noteLimit(tcb, now);
   noteWindowUse(tcb, queue.inFlight >= tcb.cwnd, now);
   if (!force) scheduleLossProbe(tcb, false, now);
   return true;
@@ -177,15 +188,18 @@ export function transmitNew(
   from: number,
   bytes: number,
   fin: boolean,
+  probe: number,
   out: TcpHeader,
   slices: Slices,
   now: number,
 ): void {
   const { snd, queue, recovery } = tcb;
   const end = advance(from, bytes + (fin ? 1 : 0));
-  const mss = effectiveMss(tcb);
+  // A probe of the path MTU (RFC 4821) is one segment, however long.
+  const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));
-  fillData(tcb, from, end, 0, out, slices, now);
+  fillData(tcb, from, end, out, slices, now);
+  if (bytes > mss) tcb.gsoSize = mss;
   const prior = queue.packetsOut;
   const node = queue.append(from, end, count, now);
   node.deliveredBefore = recovery.delivered;

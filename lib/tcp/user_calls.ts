@@ -1,5 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
 import { EAGAIN, ECONNABORTED, EINVAL, ENOTCONN, EPIPE } from "../errno.ts";
+import { Limit } from "./chronograph.ts";
 import { afterRead } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
 import { advance, gt } from "./seq.ts";
@@ -44,6 +45,7 @@ export function send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number
 function willSend(tcb: Tcb, now: number): void {
   if (tcb.queue.packetsOut === 0) restartAfterIdle(tcb, now);
   tcb.user.pushOnce = false;
+  tcb.chronograph.turn(Limit.APPLICATION_OR_NETWORK, now);
 }
 
 function noRoom(tcb: Tcb): number {

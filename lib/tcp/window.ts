@@ -1,4 +1,6 @@
+import { probedMss } from "./mtu_probe.ts";
 import { advance, distance, gt } from "./seq.ts";
+import { EVENT_WRITABLE } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** RFC 7323 2.3: the largest shift. */
@@ -146,6 +148,7 @@ export function updateSendMss(tcb: Tcb): void {
   let mss = Math.min(snd.peerMss, settings.mss);
   if (snd.pathMtu > 0) mss = Math.min(mss, snd.pathMtu - 40);
   if (user.maxSegment > 0) mss = Math.min(mss, user.maxSegment);
+  mss = Math.min(mss, probedMss(tcb));
   if (options.timestamps) mss -= TIMESTAMPS_LENGTH;
   // RFC 9293 3.8.6.2.1: at most half the largest window ever offered, so that small windows are used too.
   if (snd.maxWnd > 0) {
@@ -157,7 +160,21 @@ export function updateSendMss(tcb: Tcb): void {
 
 /** Room for more data in the send buffer, bytes; grows with the congestion window unless SO_SNDBUF fixed it. */
 export function sendRoom(tcb: Tcb): number {
+  const { notSentLowWater } = tcb.user;
+  if (notSentLowWater > 0 && distance(tcb.dataEnd, tcb.snd.nxt) >= notSentLowWater) return 0;
   return Math.max(0, tcb.sendLimit - tcb.sendBuffer.length);
+}
+
+/**
+ * The application waits for room: is there enough to wake it? A third of the buffer, as Linux has it; and less than half
+ * of TCP_NOTSENT_LOWAT unsent.
+ */
+export function wakeWriter(tcb: Tcb): void {
+  if (!tcb.sendBlocked || sendRoom(tcb) * 3 < tcb.sendLimit) return;
+  const { notSentLowWater } = tcb.user;
+  if (notSentLowWater > 0 && distance(tcb.dataEnd, tcb.snd.nxt) * 2 >= notSentLowWater) return;
+  tcb.sendBlocked = false;
+  tcb.events |= EVENT_WRITABLE;
 }
 
 /** Two congestion windows fit in the send buffer, up to its largest size (as Linux tunes it). */

@@ -51,6 +51,9 @@ const LINUX: Record<string, Mapping> = {
   tcp_abort_on_overflow: flag("abortOnOverflow"),
   tcp_rto_min_us: count("rtoMinUs"),
   tcp_rto_max_ms: count("rtoMaxUs", MS),
+  tcp_mtu_probing: count("mtuProbing"),
+  tcp_base_mss: count("mtuProbeBase"),
+  tcp_mtu_probe_floor: count("mtuProbeFloor"),
 };
 
 /** Names without their common beginning `net.inet.tcp.`. */
@@ -62,7 +65,9 @@ const FREEBSD: Record<string, Mapping> = {
   rexmit_min: count("rtoMinUs", MS),
   recvspace: count("receiveBuffer"),
   sendspace: count("sendBuffer"),
-  delacktime: count("delayedAckMaxUs", MS),
+  delacktime: (value) => ({ delayedAckMinUs: Number(value) * MS, delayedAckMaxUs: Number(value) * MS }),
+  insecure_rst: (value) => ({ rfc5961: Number(value) === 0 }),
+  insecure_syn: (value) => ({ rfc5961: Number(value) === 0 }),
   initcwnd_segments: count("initialWindow"),
   "cc.algorithm": (value) => ({ congestion: value === "cubic" ? "cubic" : "reno" }),
   msl: (value) => ({ timeWaitUs: 2 * Number(value) * MS }),
@@ -76,8 +81,6 @@ const AS_IT_IS = new Set([
   "net.inet.tcp.blackhole=0",
   "net.inet.tcp.hostcache.purgenow=1",
   "net.inet.tcp.rexmit_drop_options=0",
-  "net.inet.tcp.insecure_rst=0",
-  "net.inet.tcp.insecure_syn=0",
   "net.inet.tcp.syncookies=1",
 ]);
 
@@ -118,6 +121,7 @@ export function googleDefaults(): Settings {
     tcp_early_retrans: "4",
     tcp_recovery: "1",
     tcp_ecn: "0",
+    tcp_mtu_probing: "0",
   };
   const settings: Settings = {};
   for (const [name, value] of Object.entries(values)) {
@@ -128,8 +132,12 @@ export function googleDefaults(): Settings {
 
 /** The buffers of a FreeBSD host, from which its window scale and the windows that its scripts probe follow. */
 export const FREEBSD_DEFAULTS: Readonly<Settings> = {
-  receiveBuffer: 65536,
+  // Whole segments of 1460, and then the 65,535 that an unscaled window can say.
+  receiveBuffer: 65700,
   receiveBufferMax: 2 << 20,
   sendBuffer: 32768,
   sendBufferMax: 2 << 20,
+  // It delays ACKs from the first segment on.
+  quickAcks: 0,
+  mtuProbing: 0,
 };

@@ -17,6 +17,9 @@ import { Service } from "./service.ts";
 /** New connections taken before the others have their turn. */
 const ACCEPT_BUDGET = 64;
 
+/** Bytes that all clients together move before the device has its turn: about a millisecond, so that it need not wait. */
+const TURN_BUDGET = 2 * 1024 * 1024;
+
 /** When to try again after an accept that failed for want of a descriptor or memory. */
 const ACCEPT_RETRY_US = 100_000;
 
@@ -98,11 +101,19 @@ export class Server {
     if (client !== undefined) this.#service.wake(client);
   }
 
-  /** Gives every client that waits one turn; true when some want another at once. */
+  /** Gives clients that wait one turn each; true when some want another at once, or did not get theirs. */
   work(now: number): boolean {
     const service = this.#service;
     this.#accept(now);
-    for (const client of service.takeRunnable()) {
+    service.moved = 0;
+    const runnable = service.takeRunnable();
+    for (let i = 0; i < runnable.length; i++) {
+      if (service.moved >= TURN_BUDGET) {
+        service.putBack(runnable, i);
+        break;
+      }
+      const client = runnable[i];
+      client.queued = false;
       if (!client.closed && client.role.run(client, service, now)) service.wake(client);
     }
     return !service.idle || (this.#acceptable.size > 0 && this.#retryAcceptAtUs === Infinity);

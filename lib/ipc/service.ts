@@ -43,6 +43,8 @@ export class Service {
   readonly slices = new Slices();
   readonly name = new SocketName();
   readonly datagram = new Datagram();
+  /** Bytes of streams moved in this turn of all clients; counted by those who move them. */
+  moved = 0;
   /** Set when a descriptor was given back: an accept that failed for want of one may be tried again. */
   descriptorFreed = false;
   readonly #tombstones = new Map<bigint, number>();
@@ -66,12 +68,16 @@ export class Service {
     return this.#runnable.length === 0;
   }
 
-  /** Those who wait for a turn; they are waiting no longer. */
+  /** Those who wait for a turn. They count as waiting until they get it, see `putBack`. */
   takeRunnable(): ClientSocket[] {
     const runnable = this.#runnable;
     this.#runnable = [];
-    for (const client of runnable) client.queued = false;
     return runnable;
+  }
+
+  /** Those from `first` on did not get their turn: they go before whoever has come to wait since. */
+  putBack(runnable: ClientSocket[], first: number): void {
+    this.#runnable = runnable.slice(first).concat(this.#runnable);
   }
 
   /** An id that nobody has. */

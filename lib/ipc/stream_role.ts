@@ -5,7 +5,7 @@ import type { ClientSocket, Role } from "./client_socket.ts";
 import type { Service } from "./service.ts";
 
 /** Bytes that one connection may move in one direction before the others have their turn. */
-const BUDGET = 512 * 1024;
+const BUDGET = 256 * 1024;
 
 /** Bytes asked of the program at once: adapted between these, so that small messages do not grow large rings. */
 const LEAST_READ = 4096;
@@ -71,6 +71,7 @@ export class StreamRole implements Role {
       service.stack.commit(client.handle, Math.max(count, 0), now);
       if (count > 0) {
         budget -= count;
+        service.moved += count;
         this.#adaptReadSize(count);
         // Less than there was room for: it was all there is, and more will be reported. An end was reported already.
         if (count < room && !client.ended) client.readable = false;
@@ -125,6 +126,7 @@ export class StreamRole implements Role {
       if (count > 0) {
         stack.consume(client.handle, count, now);
         budget -= count;
+        service.moved += count;
         // Less than was offered: the program's socket is full, and its room will be reported.
         if (count < held) client.writable = false;
       } else if (count === -EAGAIN) {

@@ -68,9 +68,11 @@ export function forget(core: Core, connection: Connection): void {
   if (socket !== null) socket.binding = null;
 }
 
-/** Fires the timers of all connections that are due. */
+/** Fires the timers of all connections that are due, each once: one that is due again at once has to wait for others. */
 export function advanceConnections(core: Core, now: number): void {
-  for (let due = core.timers.takeDue(now); due !== null; due = core.timers.takeDue(now)) {
+  for (let left = core.timers.size; left > 0; left--) {
+    const due = core.timers.takeDue(now);
+    if (due === null) return;
     advanceTimers(due.tcb, now);
     touch(core, due);
   }

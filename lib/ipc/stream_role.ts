@@ -64,7 +64,10 @@ export class StreamRole implements Role {
       if (room <= 0) {
         // No room: the bytes stay in the program's socket until the peer has acknowledged some. An error ends the
         // connection once the program was given all that came before it.
-        if (room !== -EAGAIN) this.#outcome ||= -room;
+        if (room === -EAGAIN) return false;
+        this.#outcome ||= -room;
+        // After the peer's FIN nothing more comes for the program, so nothing else would notice.
+        if (this.#networkEnded) this.#close(client, service, now);
         return false;
       }
       const count = service.host.receive(client.fd, slices);

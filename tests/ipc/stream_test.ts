@@ -114,6 +114,20 @@ Deno.test("the peer's FIN alone leaves the program's side open", async () => {
   await fixture.until(() => socket.state === "closed");
 });
 
+Deno.test("a reset after the peer's FIN ends the writing of a program that has read to the end", async () => {
+  using fixture = new Fixture();
+  const { connection, handle, socket } = await connected(fixture);
+  socket.finIn = true;
+  fixture.stack.notify(handle);
+  const bytes = new Uint8Array(1 << 16);
+  assertEquals(await connection.read(bytes), null);
+  fixture.stack.fail(handle, ECONNRESET);
+  await assertRejects(async () => {
+    for (;;) await connection.write(bytes);
+  });
+  connection.close();
+});
+
 Deno.test("a reset and a timeout are told from a FIN, after the bytes that came before", async () => {
   for (
     const [errno, Class] of [[ECONNRESET, Deno.errors.ConnectionReset], [

@@ -140,7 +140,6 @@ function cleanQueue(tcb: Tcb, seg: TcpHeader, now: number): void {
   } else {
     removeRenoSacks(tcb, acked);
   }
-  if (queue.head === null) tcb.recovery.retransStampUs = 0;
   if (queue.packetsOut === 0) {
     queue.sackedOut = 0;
     if (tcb.timers.kind !== TransmitTimer.WINDOW_PROBE) rearmRetransmit(tcb, now);

@@ -1,8 +1,9 @@
 import type { AckFacts } from "./ack_facts.ts";
-import { RETRANSMITTED, type SentSegment } from "./retransmit_queue.ts";
+import { EVER_RETRANSMITTED, type SentSegment } from "./retransmit_queue.ts";
 import { gt } from "./seq.ts";
 import { CaState } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
+import { timestampOf } from "./timestamps.ts";
 
 /** RFC 8985 7.2 and Linux: no timer of the sender is shorter than this. */
 export const TIMEOUT_MIN_US = 2_000;
@@ -19,8 +20,12 @@ function sentAfter(sentAtUs: number, end: number, otherSentAtUs: number, otherEn
 export function rackAdvance(tcb: Tcb, node: SentSegment, now: number): void {
   const { recovery, rtt } = tcb;
   const rttUs = now - node.sentAtUs;
-  // An ACK sooner than any round trip is one for the original, not for the retransmission.
-  if ((node.flags & RETRANSMITTED) !== 0 && rttUs < rtt.minRttUs) return;
+  if ((node.flags & EVER_RETRANSMITTED) !== 0) {
+    // Sooner than any round trip, or with an echo from before it: an ACK for the original, not for the retransmission.
+    if (rttUs < rtt.minRttUs) return;
+    const echo = tcb.timestamps.lastEcho;
+    if (tcb.options.timestamps && echo !== 0 && ((echo - timestampOf(tcb, node.sentAtUs)) | 0) < 0) return;
+  }
   recovery.rackAdvanced = true;
   recovery.rackRttUs = rttUs;
   if (sentAfter(node.sentAtUs, node.end, recovery.rackSentUs, recovery.rackEnd)) {

@@ -23,20 +23,18 @@ import {
   MSG_OOB,
   MSG_PEEK,
   MSG_WAITALL,
-  MSG_ZEROCOPY,
   SIOCOUTQ,
   SIOCOUTQNSD,
-  SOL_SOCKET,
   symbolValue,
 } from "./symbols.ts";
 import { Slices } from "../../lib/buffer/memory.ts";
 import { Datagram, SocketName } from "../../lib/stack/socket_types.ts";
+import { distance } from "../../lib/tcp/seq.ts";
 import type { Tcb } from "../../lib/tcp/tcb.ts";
 
 const scratch = new Uint8Array(1 << 20);
 const slices = new Slices();
 const SHORTEST_CALL = 1;
-const SO_ZEROCOPY_KEY = `${SOL_SOCKET} ${symbolValue("SO_ZEROCOPY")}`;
 const UNSUPPORTED_SEND: [number, string][] = [
   [MSG_FASTOPEN, "MSG_FASTOPEN"],
   [MSG_OOB, "MSG_OOB"],
@@ -47,10 +45,6 @@ const UNSUPPORTED_SEND: [number, string][] = [
 function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number, flags: number): Operation {
   const unknown = UNSUPPORTED_SEND.find(([bit]) => (flags & bit) !== 0);
   if (unknown !== undefined) throw new Unsupported(`sending with ${unknown[1]}`);
-  // Without SO_ZEROCOPY the flag says nothing, and an empty message has nothing to report.
-  if ((flags & MSG_ZEROCOPY) !== 0 && length > 0 && socket.kept.get(SO_ZEROCOPY_KEY) === 1) {
-    throw new Unsupported("sending with MSG_ZEROCOPY");
-  }
   if (!socket.stream) return sendDatagram(kernel, socket, length);
   const { machine } = kernel;
   const waits = !socket.nonblocking && (flags & MSG_DONTWAIT) === 0;
@@ -337,6 +331,12 @@ export function sendfile(args: Arguments): Operation {
   return sendOperation(args.kernel, socket, args.number(3), 0);
 }
 
+/** splice(2) stops in front of the urgent byte; the stack itself leaves that byte in its place (RFC 6093). */
+function beforeUrgentByte(kernel: Kernel, socket: SocketDescriptor): number {
+  const rcv = tcbOf(kernel, socket)?.rcv;
+  return rcv?.urgent === true ? Math.max(0, distance(rcv.up, rcv.readSeq) - 1) : Infinity;
+}
+
 /** `splice(from, NULL, to, NULL, length, flags)` between a socket and a pipe. */
 export function splice(args: Arguments): Operation {
   const from = args.descriptor(0);
@@ -346,7 +346,9 @@ export function splice(args: Arguments): Operation {
     return sendOperation(args.kernel, to, drainPipe(from, length), 0);
   }
   if (from?.kind === "socket" && to?.kind === "bytes") {
-    const operation = receiveOperation(args.kernel, from, length, 0);
+    const most = Math.min(length, beforeUrgentByte(args.kernel, from));
+    if (most === 0) return immediate(0);
+    const operation = receiveOperation(args.kernel, from, most, 0);
     return {
       ...operation,
       attempt: () => {

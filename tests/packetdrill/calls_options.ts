@@ -70,7 +70,7 @@ export function setsockopt(args: Arguments): Operation {
     return immediate(machine.stack.setOption(socket.handle, level, TCP_USER_TIMEOUT, ms, machine.now));
   }
   if (level === IPPROTO_IP && name === IP_MTU_DISCOVER && !PATH_MTU_MODES.includes(args.evaluate(value))) {
-    throw new Unsupported(`IP_MTU_DISCOVER ${args.evaluate(value)}`);
+    args.kernel.pathMtuIsFixed = true;
   }
   if (isKept(level, name)) {
     socket.kept.set(`${level} ${name}`, args.evaluate(value));

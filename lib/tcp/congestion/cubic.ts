@@ -50,7 +50,7 @@ export class Cubic implements CongestionControl {
     this.epochStartUs = 0;
     // RFC 9438 4.7, fast convergence: a flow that loses below its last maximum makes room for others.
     this.wMax = view.cwnd < this.lastWMax ? view.cwnd * ((1 + BETA) / 2) : view.cwnd;
-    this.lastWMax = view.cwnd;
+    this.lastWMax = this.wMax;
     return Math.max(Math.floor(view.cwnd * BETA), 2);
   }
 
@@ -139,7 +139,8 @@ export class Cubic implements CongestionControl {
   }
 
   onTimeout(): void {
-    this.epochStartUs = 0;
+    // RFC 9438 4.8: after a timeout the cubic starts flat, from the window that slow start then ends with.
+    this.epochStartUs = this.wMax = this.lastWMax = 0;
     this.roundStarted = false;
     this.cssBaselineUs = this.currentMinUs = this.lastMinUs = Infinity;
   }

@@ -48,6 +48,33 @@ export type { TcpInfo } from "../tcp/user_calls.ts";
  * Times are microseconds on a monotonic clock. Socket calls take a handle, answer >= 0 or -errno as Linux would, and
  * never wait. The contract of use: any call, then `transmit` until it is false, then `nextReady` until it is -1, then wait
  * for a frame, a call or the deadline.
+ *
+ * @example A host that talks to itself; with a device there would be frames to carry
+ * ```ts
+ * import { Frame, SocketKind, Stack } from "@lvl-ip/lvl-ip";
+ *
+ * const localhost = 0x7f000001;
+ * const stack = new Stack({
+ *   mac: 0x02000a000004,
+ *   mtu: 1500,
+ *   addresses: [{ address: 0x0a000004, prefixLength: 24 }],
+ *   secret: crypto.getRandomValues(new Uint32Array(4)),
+ *   random: () => crypto.getRandomValues(new Uint32Array(1))[0],
+ *   announce: false,
+ * });
+ * const listener = stack.socket(SocketKind.stream);
+ * stack.bind(listener, localhost, 80);
+ * stack.listen(listener, 16);
+ * const client = stack.socket(SocketKind.stream);
+ * stack.connect(client, localhost, 80, 0); // -EINPROGRESS
+ *
+ * const frame = new Frame();
+ * while (stack.transmit(frame, 0)); // a device would send each of them
+ * for (let handle = stack.nextReady(); handle >= 0; handle = stack.nextReady()) {
+ *   const accepted = handle === listener ? stack.accept(listener) : -1;
+ *   if (accepted >= 0) stack.close(accepted, 0);
+ * }
+ * ```
  */
 export class Stack {
   private readonly core: Core;

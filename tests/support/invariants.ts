@@ -102,7 +102,9 @@ export function watchFlight(link: Link): void {
         sent.set(tcb, tcb.snd.nxt);
         if (last === undefined || ((tcb.snd.nxt - last) | 0) <= 0 || tcb.sendBuffer.length === 0) continue;
         const what = `${host.name} ${localPort}-${remotePort} ${stateName(tcb.state)}`;
-        if (tcb.queue.inFlight > tcb.cwnd + BEYOND_CWND) {
+        // In bytes too: segments that left before the path MTU was found to be larger count as many small ones.
+        const allowed = tcb.cwnd + BEYOND_CWND;
+        if (tcb.queue.inFlight > allowed && ((tcb.snd.nxt - tcb.snd.una) | 0) > allowed * tcb.snd.mss) {
           throw link.failure(`${what}: ${tcb.queue.inFlight} segments in flight, cwnd is ${tcb.cwnd}`);
         }
         // One byte may probe a closed window, and a FIN takes a number.

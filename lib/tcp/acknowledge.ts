@@ -36,6 +36,8 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   facts.start(tcb);
   totals.lastAckReceivedUs = now;
   recovery.probesOut = 0;
+  // Something got through: what an ICMP message said has passed (RFC 1122 4.2.3.9).
+  tcb.softError = 0;
   if (tcb.options.sack && seg.sackCount > 0) tagSacks(tcb, seg, facts, now);
   if (lt(seg.ack, snd.una)) {
     oldAck(tcb, now);

@@ -145,6 +145,8 @@ function checkAckField(tcb: Tcb, seg: TcpHeader, now: number): boolean {
 function urgentArrives(tcb: Tcb, seg: TcpHeader): void {
   if (!isSynchronized(tcb.state) || seg.urgentPointer === 0) return;
   const up = advance(seg.seq, seg.urgentPointer);
+  // What the application has read is not urgent any more.
+  if (!gt(up, tcb.rcv.readSeq)) return;
   if (!tcb.rcv.urgent || gt(up, tcb.rcv.up)) {
     tcb.rcv.urgent = true;
     tcb.rcv.up = up;

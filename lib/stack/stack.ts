@@ -1,6 +1,6 @@
 import type { Frame } from "../buffer/frame.ts";
 import type { Slices } from "../buffer/memory.ts";
-import { EBADF, EINVAL, EMFILE, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT } from "../errno.ts";
+import { EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT } from "../errno.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import { State } from "../tcp/state.ts";
 import * as tcp from "../tcp/user_calls.ts";
@@ -193,8 +193,10 @@ export class Stack {
   send(handle: number, bytes: Uint8Array, offset: number, length: number, now: number): number {
     const socket = this.stream(handle);
     if (typeof socket === "number") return socket;
-    if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
-    return this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now), now);
+    const refused = checkWritable(socket);
+    return refused !== 0
+      ? refused
+      : this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now), now);
   }
 
   /** Copies received bytes out: how many, 0 at the end of file; -EAGAIN, -ECONNRESET, -ENOTCONN, ... */
@@ -209,8 +211,8 @@ export class Stack {
   reserve(handle: number, max: number, slices: Slices): number {
     const socket = this.stream(handle);
     if (typeof socket === "number") return socket;
-    if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
-    return tcp.reserve(socket.tcb, max, slices);
+    const refused = checkWritable(socket);
+    return refused !== 0 ? refused : tcp.reserve(socket.tcb, max, slices);
   }
 
   /** `length` bytes of what was reserved are filled. */
@@ -368,6 +370,13 @@ export class Stack {
     else closeDatagram(core, socket);
     return 0;
   }
+}
+
+/** As Linux: nothing can be queued before the connection is established. */
+function checkWritable(socket: StreamSocket): number {
+  if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
+  const { state } = socket.tcb;
+  return state === State.SYN_SENT || state === State.SYN_RECEIVED ? -EAGAIN : 0;
 }
 
 /** No connection was ever asked for, so there is nothing to receive (what a failed one left is told). */

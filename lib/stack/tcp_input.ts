@@ -52,6 +52,7 @@ function connectionInput(
     abort(tcb, now);
     return touch(core, connection);
   }
+  if (isDeferred(connection, segment, now)) return;
   const una = tcb.snd.una;
   segmentArrives(tcb, segment, now);
   if (tcb.reopen) {
@@ -72,6 +73,14 @@ function isRefusedByListener(connection: Connection, segment: TcpHeader): boolea
   const { listener } = connection;
   return listener !== null && listener.isFull && !connection.wasEstablished &&
     (segment.flags & (SYN | RST)) === 0;
+}
+
+/** TCP_DEFER_ACCEPT: a handshake is not complete before data comes with the ACK, or the time is over. */
+function isDeferred(connection: Connection, segment: TcpHeader, now: number): boolean {
+  const { listener, tcb } = connection;
+  if (listener === null || connection.wasEstablished || tcb.user.deferAccept === 0) return false;
+  if (segment.payloadLength > 0 || (segment.flags & (SYN | RST | FIN)) !== 0) return false;
+  return segment.ack === tcb.snd.nxt && now - tcb.openedAtUs < tcb.user.deferAccept * 1e6;
 }
 
 /** `replaced`: the connection in TIME-WAIT that the segment's SYN ends. */

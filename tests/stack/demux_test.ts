@@ -204,6 +204,25 @@ Deno.test("the backlog: n + 1 connections wait, then SYNs and final ACKs are dro
   assertEquals(made.stack.accept(listener), -EAGAIN);
 });
 
+Deno.test("TCP_DEFER_ACCEPT: a connection is there to be accepted when its first data is, or its time is over", () => {
+  const made = bench();
+  const listener = made.listener(80);
+  assertEquals(made.stack.setOption(listener, 6, 9, 5, made.now), 0);
+  const open = (sourcePort: number) => {
+    const packet = only(made.segment({ sourcePort, destinationPort: 80, flags: "S", seq: 0 }));
+    const there = { sourcePort, destinationPort: 80, seq: 1, ack: packet.tcp!.seq + 1 };
+    made.segment({ ...there, flags: "." });
+    assertEquals(made.stack.accept(listener), -EAGAIN);
+    return there;
+  };
+  made.segment({ ...open(1), flags: "P.", payload: "x" });
+  expect(made.stack.accept(listener));
+  const silent = open(2);
+  assertFrame(made.pass(6e6)[0], flags("S."));
+  made.segment({ ...silent, flags: "." });
+  expect(made.stack.accept(listener));
+});
+
 Deno.test("a full accept queue is answered with a reset if the settings say so", () => {
   const made = new Bench({ tcp: { abortOnOverflow: true } });
   made.learnPeer();

@@ -65,6 +65,8 @@ Deno.test("connect: EINPROGRESS, EALREADY, 0 once it succeeded, EISCONN after th
   assertEquals(connect(), -EINPROGRESS);
   assertEquals(connect(), -EALREADY);
   assertEquals(made.stack.readiness(handle), 0);
+  assertEquals(made.stack.send(handle, bytes, 0, 1, made.now), -EAGAIN);
+  assertEquals(made.stack.receive(handle, bytes, 0, 1, made.now), -EAGAIN);
   const syn = only(made.drain()).tcp!;
   assertEquals(connect(), -EALREADY);
   made.segment({ sourcePort: 80, destinationPort: syn.sourcePort, flags: "S.", ack: syn.seq + 1 });

@@ -90,10 +90,13 @@ export function acceptUnix(listener: number): number {
   return resultOf(libc().accept4(listener, null, null, SOCK_FLAGS));
 }
 
-/** Two sockets connected to each other, non-blocking and close-on-exec. Throws `SysError` (EMFILE, ENFILE). */
-export function socketPair(type: number = SOCK_STREAM): [number, number] {
+/**
+ * Two sockets connected to each other; unless `flags` say otherwise non-blocking and close-on-exec. Throws `SysError`
+ * (EMFILE, ENFILE).
+ */
+export function socketPair(type: number = SOCK_STREAM, flags: number = SOCK_FLAGS): [number, number] {
   const pair = new Block(8);
-  check("socketpair", libc().socketpair(AF_UNIX, type | SOCK_FLAGS, 0, pair.bytes));
+  check("socketpair", libc().socketpair(AF_UNIX, type | flags, 0, pair.bytes));
   return [pair.words[0], pair.words[1]];
 }
 

@@ -1,13 +1,19 @@
 import { type Epoll, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../ffi/epoll.ts";
 import { SysError } from "../../ffi/errno.ts";
-import { receiveSlices, sendSlices } from "../../ffi/socket_io.ts";
+import { O_CLOEXEC } from "../../ffi/libc.ts";
+import { receiveSlices, sendDescriptor, sendSlices } from "../../ffi/socket_io.ts";
 import {
   acceptUnix,
   closeDescriptor,
   isPeerInGroup,
   peerCredentials,
+  setSocketOption,
+  setTag,
   SHUT_WR,
   shutdownSocket,
+  SO_SNDBUF,
+  socketPair,
+  SOL_SOCKET,
 } from "../../ffi/unix_socket.ts";
 import type { UnixHost } from "../ipc/host.ts";
 import { wasPeerKilled } from "./peer_exit.ts";
@@ -25,6 +31,8 @@ export class LinuxUnixHost implements UnixHost {
   readonly close = closeDescriptor as (fd: number) => void;
   readonly receive = receiveSlices as UnixHost["receive"];
   readonly send = sendSlices as UnixHost["send"];
+  readonly sendDescriptor = sendDescriptor;
+  readonly setTag = setTag;
 
   shutdownWrite(fd: number): number {
     return shutdownSocket(fd, SHUT_WR);
@@ -39,6 +47,20 @@ export class LinuxUnixHost implements UnixHost {
       if (error instanceof SysError) return -error.errno;
       throw error;
     }
+  }
+
+  socketPair(type: number): readonly [number, number] | number {
+    try {
+      // Ours is never waited on, whatever its flags; the program's is as a new socket is.
+      return socketPair(type, O_CLOEXEC);
+    } catch (error) {
+      if (error instanceof SysError) return -error.errno;
+      throw error;
+    }
+  }
+
+  setSendBuffer(fd: number, bytes: number): number {
+    return setSocketOption(fd, SOL_SOCKET, SO_SNDBUF, bytes);
   }
 
   /**

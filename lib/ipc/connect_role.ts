@@ -36,6 +36,16 @@ export class ConnectRole implements Role {
     return 0;
   }
 
+  /** The same for a client that has a socket already. */
+  static beginAttached(client: ClientSocket, service: Service, request: ProtocolRecord, now: number): number {
+    const { address, port } = request.remote;
+    const result = service.stack.connect(client.handle, address, port, now);
+    if (result < 0 && result !== -EINPROGRESS) return -result;
+    client.role = new ConnectRole(request);
+    service.wake(client);
+    return 0;
+  }
+
   run(client: ClientSocket, service: Service, now: number): boolean {
     if (client.hungUp) {
       service.drop(client, now);

@@ -1,5 +1,6 @@
-import type { Slices } from "../buffer/memory.ts";
+import type { Memory, Slices } from "../buffer/memory.ts";
 import type { Datagram, SocketName } from "../stack/socket_types.ts";
+import type { TcpInfo } from "../stack/stack.ts";
 import type { IpAddress } from "../wire/address.ts";
 
 /** Who is at the other end of a Unix connection. */
@@ -28,7 +29,19 @@ export interface UnixHost {
   wasKilled(fd: number, pid: number): boolean;
   /** An unpredictable 64-bit number. */
   randomId(): bigint;
+  /** Two connected sockets, close-on-exec, the second one for a program; or -errno (EMFILE). */
+  socketPair(type: number): readonly [number, number] | number;
+  /** Sends bytes with a descriptor attached, a copy of ours; bytes. -EAGAIN, -ETOOMANYREFS. */
+  sendDescriptor(fd: number, descriptor: number, memory: Memory, offset: number, length: number): number;
+  /** Marks a program's end as what it is, see tag.ts. */
+  setTag(fd: number, tag: bigint): number;
+  /** How many bytes may lie unread in a socket that we write to; about. */
+  setSendBuffer(fd: number, bytes: number): number;
 }
+
+/** Kinds of Unix sockets, for `UnixHost.socketPair`. */
+export const SOCK_STREAM = 1;
+export const SOCK_SEQPACKET = 5;
 
 /** Epoll's bits, as `Server.event` takes them. */
 export const EPOLLIN = 1;
@@ -58,4 +71,6 @@ export interface SocketLayer {
   name(handle: number, out: SocketName): number;
   readiness(handle: number): number;
   takeError(handle: number): number;
+  setCongestion(handle: number, algorithm: string): number;
+  info(handle: number): TcpInfo;
 }

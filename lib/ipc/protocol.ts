@@ -25,7 +25,9 @@
  *   that the program's socket is not writable until then. With `FLAG_QUIET` no answer is written (the program asks
  *   for the `outcome`): a failure is then the closed connection alone.
  * - `listen`: local = address and port (0: any), arg0 = backlog. The answer has the id and the local name. Then one
- *   record of op `accept` comes for every connection made, with a token in `id` and both names.
+ *   record of op `accept` comes for every connection made, with a token in `id` and both names. With the `id` of a
+ *   socket (see there) that one becomes the listener, and every record has the program's end of the new connection
+ *   attached (SCM_RIGHTS), a socket that is the byte stream already and carries its tag.
  * - `accept`, on a connection of its own: id = the token. After the answer this connection is the byte stream.
  * - `ping`: opens an echo socket. Then every record of op `echo` that comes sends one echo request: remote = where to,
  *   arg0 = sequence number (16 bits), arg1 = payload bytes, arg3 = TTL (0: the default). Every answer is a record of op
@@ -33,13 +35,20 @@
  *   microseconds, arg3 = TTL; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
  *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message.
  * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
+ * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo). The answer has an id. A stream: this connection is now a
+ *   socket that can be bound and have options, by its id; `connect` then follows on it, or `listen` with its id. Other
+ *   kinds: the answer has a SOCK_SEQPACKET socket attached, each message of which is a datagram, see `DATAGRAM_HEADER`.
+ * - `bind`: id, local. `names`: id; the answer has both names, arg0 = state as RFC 9293 numbers it here, arg1 and arg2 =
+ *   bytes received that the program has not got and bytes sent that the peer has not acknowledged.
+ * - `associate`, of a datagram socket: id, remote = its only peer from now on; family none: it has none.
  * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
- *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known.
- * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers. `getOption` likewise; the value comes in
- *   the answer's arg2.
+ *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
+ *   request the errno is given once, as SO_ERROR is.
+ * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers; of options that are text (TCP_CONGESTION)
+ *   `length` bytes of it follow. `getOption` likewise; the value comes in the answer's arg2, or as `length` bytes.
  *
- * `resolve`, `status`, `outcome`, `setOption` and `getOption` may follow one another on one connection. A request that
+ * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `listen` with an id, `setOption` and `getOption` may follow one another on one connection. A request that
  * is not understood gets an answer with EPROTO (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
 
@@ -59,6 +68,10 @@ export const OP = {
   outcome: 8,
   setOption: 9,
   getOption: 10,
+  socket: 11,
+  bind: 12,
+  names: 13,
+  associate: 14,
 } as const;
 
 /** connect: no answer record is written into the stream. */
@@ -68,6 +81,9 @@ export const FLAG_DUPLICATE = 2;
 
 export const FAMILY_NONE = 0;
 export const FAMILY_IPV4 = 2;
+
+/** Ids of sockets that a program holds: 48 bits, since a tag holds no more. */
+export const ID_MASK = 0xffff_ffff_ffffn;
 
 /** The longest name `resolve` takes, bytes (RFC 1035 2.3.4). */
 export const MAX_NAME = 255;

@@ -39,7 +39,8 @@ export class RequestReader {
 /** Bytes of the name that belongs to the request; a length that is not allowed is refused later, without a name. */
 function nameLength(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_SIZE);
-  if (view.getUint16(OP_OFFSET, true) !== OP.resolve) return 0;
+  const op = view.getUint16(OP_OFFSET, true);
+  if (op !== OP.resolve && op !== OP.setOption) return 0;
   const length = view.getUint32(LENGTH_OFFSET, true);
   return length <= MAX_NAME ? length : 0;
 }

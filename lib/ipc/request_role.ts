@@ -1,8 +1,11 @@
 import { Memory } from "../buffer/memory.ts";
 import { EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EPROTO } from "../errno.ts";
+import type { SocketKind } from "../stack/socket_types.ts";
 import { parseIp } from "../wire/address.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { ConnectRole } from "./connect_role.ts";
+import { control, outcome } from "./control.ts";
+import { DatagramRole } from "./datagram_role.ts";
 import { EchoRole } from "./echo_role.ts";
 import { ListenRole } from "./listen_role.ts";
 import {
@@ -11,12 +14,14 @@ import {
   FAMILY_IPV4,
   FLAG_QUIET,
   MAX_FILLER,
+  MAX_NAME,
   OP,
   type ProtocolRecord,
   RECORD_SIZE,
 } from "./protocol.ts";
 import { RequestReader } from "./request_reader.ts";
 import type { Service } from "./service.ts";
+import { SocketRole } from "./socket_role.ts";
 
 /** Requests of one client before the others have their turn. */
 const BUDGET = 16;
@@ -56,10 +61,13 @@ export class RequestRole implements Role {
     }
     if (errno === 0) return;
     const { op } = record;
-    service.answerError(client, record, errno);
-    if (op !== OP.outcome && op !== OP.resolve && op !== OP.setOption && op !== OP.getOption) {
-      service.drop(client, now);
+    if (op === OP.connect && (record.flags & FLAG_QUIET) !== 0 && errno !== EEXIST) {
+      // The program reads the stream: it must not find an answer in it. It asks for the outcome.
+      service.bury(record.id, errno);
+      return service.drop(client, now);
     }
+    service.answerError(client, record, errno);
+    if (op < OP.resolve || op === OP.status) service.drop(client, now);
     if (errno === EPROTO || errno === EINVAL) {
       service.counters.requestsMalformed++;
       service.drop(client, now);
@@ -70,17 +78,28 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.getOption || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.associate || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
-  if (length > (op === OP.connect ? MAX_FILLER : op === OP.resolve ? 255 : 0)) return EINVAL;
+  if (length > mostBytes(op)) return EINVAL;
   if (op === OP.connect) {
     if (remote.family !== FAMILY_IPV4) return EAFNOSUPPORT;
     if (remote.port === 0) return EINVAL;
   }
-  if (op === OP.listen && (local.family !== FAMILY_IPV4 || record.arg0 < 0)) return EINVAL;
-  const named = op === OP.accept || op === OP.outcome || op === OP.setOption || op === OP.getOption;
-  return named === (id !== 0n) || op === OP.connect ? 0 : EINVAL;
+  if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
+  if (op === OP.listen && record.arg0 < 0) return EINVAL;
+  if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
+  return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;
+}
+
+/** Ops about a socket that is there already. */
+const NAMED: ReadonlySet<number> = new Set([
+  ...[OP.accept, OP.outcome, OP.setOption, OP.getOption, OP.bind, OP.names, OP.associate],
+]);
+
+function mostBytes(op: number): number {
+  if (op === OP.connect) return MAX_FILLER;
+  return op === OP.resolve || op === OP.setOption ? MAX_NAME : 0;
 }
 
 /** Does what the record asks for, and answers; 0, or an errno that is still to be answered. */
@@ -96,6 +115,7 @@ function serve(
       if (record.id !== 0n && !service.isFree(record.id)) return EEXIST;
       return ConnectRole.begin(client, service, record, now);
     case OP.listen:
+      if (record.id !== 0n) return control(client, service, record, length, now);
       return ListenRole.begin(client, service, record, now);
     case OP.accept:
       return ListenRole.claim(client, service, record.id) ? 0 : ENOENT;
@@ -107,9 +127,15 @@ function serve(
       return status(client, service, record, now);
     case OP.outcome:
       return outcome(client, service, record);
+    case OP.socket:
+      return socket(client, service, record.arg0 as SocketKind, now);
     default:
-      return option(client, service, record, now);
+      return control(client, service, record, length, now);
   }
+}
+
+function socket(client: ClientSocket, service: Service, kind: SocketKind, now: number): number {
+  return kind === 1 ? SocketRole.begin(client, service) : DatagramRole.begin(client, service, kind, now);
 }
 
 function resolve(client: ClientSocket, service: Service, record: ProtocolRecord, length: number): number {
@@ -128,31 +154,5 @@ function status(client: ClientSocket, service: Service, record: ProtocolRecord, 
   encodeRecord(record, memory.view, 0);
   memory.bytes.set(text, RECORD_SIZE);
   service.sendFrom(client, memory, RECORD_SIZE + text.length);
-  return 0;
-}
-
-function outcome(client: ClientSocket, service: Service, record: ProtocolRecord): number {
-  const { id } = record;
-  const holder = service.byId.get(id);
-  const ended = holder === undefined ? service.epitaph(id) : 0;
-  if (ended < 0) return -ended;
-  record.reset(OP.outcome).id = id;
-  record.arg0 = ended;
-  record.arg1 = holder?.role instanceof ConnectRole ? 1 : 0;
-  service.answer(client, record);
-  return 0;
-}
-
-function option(client: ClientSocket, service: Service, record: ProtocolRecord, now: number): number {
-  const { op, id, arg0: level, arg1: name, arg2: value } = record;
-  const holder = service.byId.get(id);
-  if (holder === undefined) return ENOENT;
-  const result = op === OP.setOption
-    ? service.stack.setOption(holder.handle, level, name, value, now)
-    : service.stack.getOption(holder.handle, level, name);
-  if (result < 0) return -result;
-  record.reset(op).id = id;
-  if (op === OP.getOption) record.arg2 = result;
-  service.answer(client, record);
   return 0;
 }

@@ -1,11 +1,11 @@
 import { Memory, Slices } from "../buffer/memory.ts";
 import { Datagram, SocketName } from "../stack/socket_types.ts";
 import { EAGAIN, ENOENT } from "../errno.ts";
-import type { ClientSocket } from "./client_socket.ts";
-import type { SocketLayer, UnixHost } from "./host.ts";
+import { ClientSocket, type Role } from "./client_socket.ts";
+import type { PeerCredentials, SocketLayer, UnixHost } from "./host.ts";
 import type { ListenRole } from "./listen_role.ts";
 import { OutboxRole } from "./outbox_role.ts";
-import { encodeRecord, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
+import { encodeRecord, ID_MASK, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 
 /** How many ended streams are remembered, so that a program can still ask how one ended. */
 const MAX_TOMBSTONES = 32768;
@@ -48,6 +48,7 @@ export class Service {
   /** Set when a descriptor was given back: an accept that failed for want of one may be tried again. */
   descriptorFreed = false;
   readonly #tombstones = new Map<bigint, number>();
+  readonly #waiting = new Set<ClientSocket>();
   #runnable: ClientSocket[] = [];
 
   /** `describe`: the text that `status` answers with, JSON. */
@@ -84,6 +85,14 @@ export class Service {
   newId(): bigint {
     for (;;) {
       const id = this.host.randomId();
+      if (id !== 0n && this.isFree(id)) return id;
+    }
+  }
+
+  /** The same for a socket that a program holds, whose tag has no room for more. */
+  newSocketId(): bigint {
+    for (;;) {
+      const id = this.host.randomId() & ID_MASK;
       if (id !== 0n && this.isFree(id)) return id;
     }
   }
@@ -128,6 +137,25 @@ export class Service {
     this.clients.delete(client.fd);
     this.host.close(client.fd);
     this.descriptorFreed = true;
+    for (const waiting of this.#waiting) this.wake(waiting);
+    this.#waiting.clear();
+  }
+
+  /** A descriptor of ours that serves `peer` from now on as `role`; null when it cannot be watched, and is closed. */
+  adopt(fd: number, peer: PeerCredentials, role: Role): ClientSocket | null {
+    if (this.host.watch(fd) < 0) {
+      this.host.close(fd);
+      return null;
+    }
+    const client = new ClientSocket(fd, peer, role);
+    this.clients.set(fd, client);
+    this.wake(client);
+    return client;
+  }
+
+  /** The client gets a turn when a descriptor was given back. */
+  awaitDescriptor(client: ClientSocket): void {
+    this.#waiting.add(client);
   }
 
   /** The stack's handle goes on without the client (closed, reset); to be called before it is given back. */

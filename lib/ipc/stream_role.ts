@@ -26,6 +26,9 @@ export class StreamRole implements Role {
   #discarding = false;
   /** The program's socket refused bytes: it either shut down reading or closed, and the next events tell. */
   #refused = false;
+  /** The program may never have known of it: a clean end would be a lie. */
+  #orphan = false;
+  #touched = false;
   /** errno the connection ended with. */
   #outcome = 0;
 
@@ -33,8 +36,13 @@ export class StreamRole implements Role {
     this.#filler = filler;
   }
 
+  /** Its listener has gone, perhaps before the program took it: unless anything came from there it is to be reset. */
+  abandon(): void {
+    this.#orphan = !this.#touched;
+  }
+
   run(client: ClientSocket, service: Service, now: number): boolean {
-    if (client.failed) {
+    if (client.failed || (client.hungUp && this.#orphan)) {
       // Bytes that the program never read: the peer must learn that they are lost (RFC 2525 2.17).
       this.#abort(client, service, now);
       return false;
@@ -73,6 +81,8 @@ export class StreamRole implements Role {
       const count = service.host.receive(client.fd, slices);
       service.stack.commit(client.handle, Math.max(count, 0), now);
       if (count > 0) {
+        this.#touched = true;
+        this.#orphan = false;
         budget -= count;
         service.moved += count;
         this.#adaptReadSize(count);

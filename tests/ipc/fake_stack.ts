@@ -1,6 +1,7 @@
 import { Memory, type Slices } from "../../lib/buffer/memory.ts";
 import { EADDRINUSE, EAGAIN, EBADF, EINPROGRESS, ENOTCONN } from "../../lib/errno.ts";
 import type { SocketLayer } from "../../lib/ipc/host.ts";
+import type { TcpInfo } from "../../lib/stack/stack.ts";
 import {
   type Datagram,
   READY_ERROR,
@@ -244,6 +245,14 @@ export class FakeStack implements SocketLayer {
     if (socket.state === "open" && socket.broken === 0) ready |= READY_WRITE;
     if (socket.incoming.length > 0) ready |= READY_READ;
     return ready;
+  }
+
+  setCongestion(): number {
+    return 0;
+  }
+
+  info(): TcpInfo {
+    throw new Error("the fake stack has no figures");
   }
 
   takeError(handle: number): number {

@@ -45,6 +45,10 @@ export class Fixture implements Disposable {
       watch: (fd) => linux.watch(fd),
       wasKilled: linux.wasKilled,
       randomId: () => linux.randomId(),
+      socketPair: (type) => linux.socketPair(type),
+      sendDescriptor: linux.sendDescriptor,
+      setTag: linux.setTag,
+      setSendBuffer: (fd, bytes) => linux.setSendBuffer(fd, bytes),
       ...options.host,
     };
     this.server = new Server({

@@ -1,0 +1,166 @@
+/*
+ * What the files of the library share. See shared/design/ipc-and-shim.md for why it is as it is.
+ *
+ * There is no table of descriptors: what a descriptor is stands in its socket's tag. So dup, fork, vfork, exec and
+ * passing descriptors need nothing from us, and nothing here takes a lock.
+ */
+#ifndef LVLIP_INTERNAL_H
+#define LVLIP_INTERNAL_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <spawn.h>
+
+#include "protocol.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The functions of the C library that ours stand in front of: name, result, parameters. */
+#define REAL_FUNCTIONS(X) \
+  X(socket, int, (int, int, int)) \
+  X(connect, int, (int, const struct sockaddr *, socklen_t)) \
+  X(bind, int, (int, const struct sockaddr *, socklen_t)) \
+  X(listen, int, (int, int)) \
+  X(accept4, int, (int, struct sockaddr *, socklen_t *, int)) \
+  X(shutdown, int, (int, int)) \
+  X(getsockname, int, (int, struct sockaddr *, socklen_t *)) \
+  X(getpeername, int, (int, struct sockaddr *, socklen_t *)) \
+  X(getsockopt, int, (int, int, int, void *, socklen_t *)) \
+  X(setsockopt, int, (int, int, int, const void *, socklen_t)) \
+  X(read, ssize_t, (int, void *, size_t)) \
+  X(readv, ssize_t, (int, const struct iovec *, int)) \
+  X(recv, ssize_t, (int, void *, size_t, int)) \
+  X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *)) \
+  X(recvmsg, ssize_t, (int, struct msghdr *, int)) \
+  X(recvmmsg, int, (int, struct mmsghdr *, unsigned, int, struct timespec *)) \
+  X(__read_chk, ssize_t, (int, void *, size_t, size_t)) \
+  X(__recv_chk, ssize_t, (int, void *, size_t, size_t, int)) \
+  X(__recvfrom_chk, ssize_t, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)) \
+  X(send, ssize_t, (int, const void *, size_t, int)) \
+  X(sendto, ssize_t, (int, const void *, size_t, int, const struct sockaddr *, socklen_t)) \
+  X(sendmsg, ssize_t, (int, const struct msghdr *, int)) \
+  X(sendmmsg, int, (int, struct mmsghdr *, unsigned, int)) \
+  X(splice, ssize_t, (int, off64_t *, int, off64_t *, size_t, unsigned)) \
+  X(ioctl, int, (int, unsigned long, ...)) \
+  X(prctl, int, (int, ...)) \
+  X(syscall, long, (long, ...)) \
+  X(execve, int, (const char *, char *const[], char *const[])) \
+  X(execvpe, int, (const char *, char *const[], char *const[])) \
+  X(fexecve, int, (int, char *const[], char *const[])) \
+  X(posix_spawn, int, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, \
+                       char *const[], char *const[])) \
+  X(posix_spawnp, int, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, \
+                        char *const[], char *const[])) \
+  X(getaddrinfo, int, (const char *, const char *, const struct addrinfo *, struct addrinfo **)) \
+  X(gethostbyname_r, int, (const char *, struct hostent *, char *, size_t, struct hostent **, int *))
+
+struct real_functions {
+#define DECLARE(name, result, parameters) result(*name) parameters;
+  REAL_FUNCTIONS(DECLARE)
+#undef DECLARE
+};
+
+/* The C library's own functions; usable from the first call on, also before our constructor has run. */
+const struct real_functions *lvlip_real(void);
+#define real (lvlip_real())
+
+/* ---- setup.c: the environment as it was when the program began ---- */
+
+/* "NAME=value" lines that a program needs to go on using the stack; NULL if there is none of them. */
+const char *lvlip_preload_line(void);
+const char *lvlip_socket_line(void);
+
+/* ---- socket.c: tags ---- */
+
+/* The tag of a descriptor; 0 if it is not one of ours. Leaves errno alone. */
+uint64_t lvlip_tag(int fd);
+int lvlip_set_tag(int fd, enum lvlip_state state, uint64_t id);
+
+static inline enum lvlip_state tag_state(uint64_t tag) {
+  return (enum lvlip_state)((tag >> LVLIP_TAG_STATE_SHIFT) & 15);
+}
+
+static inline uint64_t tag_id(uint64_t tag) { return tag & LVLIP_TAG_ID_MASK; }
+
+static inline bool is_datagram(uint64_t tag) { return tag_state(tag) >= LVLIP_STATE_DATAGRAM; }
+
+static inline bool is_stream_data(uint64_t tag) {
+  return tag_state(tag) == LVLIP_STATE_STREAM || tag_state(tag) == LVLIP_STATE_CONNECTING;
+}
+
+/* Puts a new, unconnected stream socket in the place of a descriptor that failed. 0 or -1 with errno. */
+int lvlip_renew(int fd);
+/* Makes a fresh stream known to the daemon; the new tag, or 0 with errno. */
+uint64_t lvlip_attach(int fd, uint64_t tag);
+
+/* ---- control.c: talking to the daemon ---- */
+
+/* Connects a Unix stream socket to the daemon. 0, or -1 with errno: ENETDOWN when none answers. */
+int lvlip_connect_daemon(int fd);
+void lvlip_record_init(struct lvlip_record *record, enum lvlip_op op, uint64_t id);
+/* One request and its answer, in *record; 0, or -1 with errno, be it the daemon's answer. */
+int lvlip_call(struct lvlip_record *record);
+/* The same with bytes behind the request and behind the answer. *answer_length: room, then bytes. */
+int lvlip_call_with(struct lvlip_record *record, const void *request, void *answer, uint32_t *answer_length);
+/* The same, and a descriptor that comes with the answer. */
+int lvlip_call_for_descriptor(struct lvlip_record *record, int *descriptor);
+/* A request whose answer nobody waits for. */
+void lvlip_tell(const struct lvlip_record *record);
+/* How the stream with this id ended: 0 (it has not, or by FIN) or an errno, which is given once if taken. */
+int lvlip_outcome(uint64_t id, bool take);
+/* No call to the daemon may be made any more: a filter of system calls could end the process for it. */
+bool lvlip_is_sandboxed(void);
+
+/* ---- names.c ---- */
+
+/* Reads an IPv4 address. 0 or -1 with EINVAL or EAFNOSUPPORT. */
+int lvlip_read_address(const struct sockaddr *address, socklen_t length, struct lvlip_endpoint *endpoint);
+/* Gives an IPv4 address to a program, cut off as the kernel does. Either pointer may be NULL. */
+void lvlip_write_address(const struct lvlip_endpoint *endpoint, struct sockaddr *address, socklen_t *length);
+/* Both names of a socket. 0 or -1 with errno. */
+int lvlip_names(uint64_t tag, struct lvlip_record *record);
+
+/* ---- connect.c ---- */
+
+/* Whether a connect that was under way has been decided: 0 under way, 1 connected, -1 failed. */
+int lvlip_connect_state(int fd);
+/* SO_ERROR of a stream, given once. */
+int lvlip_take_stream_error(int fd, uint64_t tag);
+
+/* ---- stream.c ---- */
+
+/* Reading gave 0: the end of the stream, or a reset, which is -1 with errno. */
+ssize_t lvlip_end_of_stream(int fd, uint64_t tag);
+
+/* ---- datagram.c ---- */
+
+int lvlip_datagram_socket(int kind, int flags);
+int lvlip_datagram_connect(int fd, uint64_t tag, const struct sockaddr *address, socklen_t length);
+ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int flags);
+ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, int flags);
+/* read(2) found a header in front of a message: takes it away. */
+ssize_t lvlip_datagram_strip(int fd, void *buffer, ssize_t length);
+int lvlip_take_datagram_error(int fd, uint64_t tag);
+/* FIONREAD: bytes of the next message. */
+int lvlip_datagram_pending(int fd, uint64_t tag);
+
+/* ---- diagnostics ---- */
+
+/* One line on stderr, once a process. */
+void lvlip_complain(const char *message);
+
+static inline int fail(int error) {
+  errno = error;
+  return -1;
+}
+
+#endif

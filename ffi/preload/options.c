@@ -1,0 +1,196 @@
+/* getsockopt(2), setsockopt(2) and ioctl(2): what takes effect is told to the daemon, what does not fails as on Linux. */
+#include "internal.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/time.h>
+#include <linux/sockios.h>
+
+#ifndef SO_MAX_PACING_RATE
+#define SO_MAX_PACING_RATE 47
+#endif
+#define SO_RCVTIMEO_64 66
+#define SO_SNDTIMEO_64 67
+
+/* Those that the kernel heeds on the Unix socket just as it would on its own. */
+static bool is_native(int level, int name) {
+  if (level != SOL_SOCKET) return false;
+  switch (name) {
+    case SO_RCVTIMEO:
+    case SO_SNDTIMEO:
+    case SO_RCVTIMEO_64:
+    case SO_SNDTIMEO_64:
+    case SO_COOKIE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/* What may be forgotten about: it cannot fail, and it may come into effect a moment later. */
+static bool needs_no_answer(uint64_t tag, int level, int name) {
+  if (level != IPPROTO_TCP || !is_stream_data(tag)) return false;
+  return name == TCP_NODELAY || name == TCP_CORK || name == TCP_QUICKACK;
+}
+
+static bool has_bytes(int level, int name) {
+  return (level == IPPROTO_TCP && name == TCP_CONGESTION) || (level == SOL_SOCKET && name == SO_BINDTODEVICE);
+}
+
+/* The option's value as one integer. 0 or -1 with errno. */
+static int read_value(int level, int name, const void *value, socklen_t length, int32_t *result) {
+  if (value == NULL) return fail(EFAULT);
+  if (level == SOL_SOCKET && name == SO_LINGER) {
+    struct linger linger;
+    if (length < (socklen_t)sizeof linger) return fail(EINVAL);
+    memcpy(&linger, value, sizeof linger);
+    *result = linger.l_onoff ? linger.l_linger : -1;
+    return 0;
+  }
+  if (length >= (socklen_t)sizeof *result) {
+    memcpy(result, value, sizeof *result);
+    return 0;
+  }
+  /* The options of IP may be given as one byte. */
+  if (level != IPPROTO_IP || length < 1) return fail(EINVAL);
+  *result = *(const unsigned char *)value;
+  return 0;
+}
+
+static int set_bytes(struct lvlip_record *record, const void *value, socklen_t length) {
+  if (value == NULL) return fail(EFAULT);
+  if (length > LVLIP_MAX_NAME) return fail(EINVAL);
+  record->length = (uint32_t)strnlen(value, length);
+  uint32_t none = 0;
+  char nothing[1];
+  return lvlip_call_with(record, value, nothing, &none);
+}
+
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
+  uint64_t tag = lvlip_tag(fd);
+  if (tag == 0 || is_native(level, name)) return real->setsockopt(fd, level, name, value, length);
+  if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP) return fail(ENOPROTOOPT);
+  if (level == IPPROTO_TCP && is_datagram(tag)) return fail(ENOPROTOOPT);
+  struct lvlip_record record;
+  lvlip_record_init(&record, LVLIP_OP_SET_OPTION, 0);
+  record.arg[0] = level;
+  record.arg[1] = name;
+  if (!has_bytes(level, name) && read_value(level, name, value, length, &record.arg[2]) < 0) return -1;
+  tag = lvlip_attach(fd, tag);
+  if (tag == 0) return -1;
+  record.id = tag_id(tag);
+  if (has_bytes(level, name)) return set_bytes(&record, value, length);
+  if (needs_no_answer(tag, level, name)) {
+    lvlip_tell(&record);
+    return 0;
+  }
+  if (lvlip_call(&record) == 0) return 0;
+  /* The connection is over: there is nothing left that the option could change. */
+  return errno == ENOENT ? 0 : -1;
+}
+
+static int give(const void *from, size_t size, void *value, socklen_t *length) {
+  if (value == NULL || length == NULL) return fail(EFAULT);
+  if (*length > size) *length = (socklen_t)size;
+  memcpy(value, from, *length);
+  return 0;
+}
+
+static int give_int(int number, void *value, socklen_t *length) { return give(&number, sizeof number, value, length); }
+
+/* What can be said without asking the daemon; false if it is to be asked. */
+static bool get_local(int fd, uint64_t tag, int name, int *result) {
+  bool datagram = is_datagram(tag);
+  bool icmp = tag_state(tag) == LVLIP_STATE_ICMP || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
+  switch (name) {
+    case SO_TYPE:
+      *result = datagram ? SOCK_DGRAM : SOCK_STREAM;
+      return true;
+    case SO_DOMAIN:
+      *result = AF_INET;
+      return true;
+    case SO_PROTOCOL:
+      *result = icmp ? IPPROTO_ICMP : datagram ? IPPROTO_UDP : IPPROTO_TCP;
+      return true;
+    case SO_ACCEPTCONN:
+      *result = tag_state(tag) == LVLIP_STATE_LISTENING;
+      return true;
+    case SO_ERROR:
+      *result = datagram ? lvlip_take_datagram_error(fd, tag) : lvlip_take_stream_error(fd, tag);
+      return true;
+    default:
+      return false;
+  }
+}
+
+static int ask_option(uint64_t tag, int level, int name, void *value, socklen_t *length) {
+  struct lvlip_record record;
+  lvlip_record_init(&record, LVLIP_OP_GET_OPTION, tag_id(tag));
+  record.arg[0] = level;
+  record.arg[1] = name;
+  char bytes[LVLIP_MAX_VALUE];
+  uint32_t room = sizeof bytes;
+  if (lvlip_call_with(&record, NULL, bytes, &room) < 0) {
+    return errno == ENOENT && level != IPPROTO_TCP ? give_int(0, value, length) : fail(errno == ENOENT ? EINVAL : errno);
+  }
+  if (room > 0) return give(bytes, room, value, length);
+  if (level == SOL_SOCKET && name == SO_LINGER) {
+    struct linger linger = {record.arg[2] >= 0, record.arg[2] >= 0 ? record.arg[2] : 0};
+    return give(&linger, sizeof linger, value, length);
+  }
+  return give_int(record.arg[2], value, length);
+}
+
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length) {
+  uint64_t tag = lvlip_tag(fd);
+  if (tag == 0 || is_native(level, name)) return real->getsockopt(fd, level, name, value, length);
+  if (level == SOL_SOCKET) {
+    int result;
+    if (get_local(fd, tag, name, &result)) return give_int(result, value, length);
+    /* The tag is kept there; a program that asks gets what a socket of the kernel has. */
+    if (name == SO_MAX_PACING_RATE) return give(&(unsigned long){~0ul}, sizeof(unsigned long), value, length);
+    if (name == SO_PEERCRED) return fail(ENOPROTOOPT);
+  }
+  tag = lvlip_attach(fd, tag);
+  return tag == 0 ? -1 : ask_option(tag, level, name, value, length);
+}
+
+static int unsent_bytes(int fd, uint64_t tag, int *result) {
+  struct lvlip_record record;
+  int queued = 0;
+  if (real->ioctl(fd, SIOCOUTQ, &queued) < 0) queued = 0;
+  *result = queued;
+  if (lvlip_names(tag, &record) == 0) *result += record.arg[2];
+  return 0;
+}
+
+static int socket_ioctl(int fd, uint64_t tag, unsigned long request, void *argument) {
+  switch (request) {
+    case SIOCOUTQ:
+      return unsent_bytes(fd, tag, argument);
+    case SIOCINQ:
+      if (is_datagram(tag)) {
+        *(int *)argument = lvlip_datagram_pending(fd, tag);
+        return 0;
+      }
+      return tag_state(tag) == LVLIP_STATE_LISTENING ? fail(EINVAL) : real->ioctl(fd, request, argument);
+    case SIOCATMARK:
+      /* Urgent data is in line: every place is as good as the mark. */
+      *(int *)argument = 0;
+      return 0;
+    default:
+      return real->ioctl(fd, request, argument);
+  }
+}
+
+EXPORT int ioctl(int fd, unsigned long request, ...) {
+  va_list arguments;
+  va_start(arguments, request);
+  void *argument = va_arg(arguments, void *);
+  va_end(arguments);
+  if (request != SIOCOUTQ && request != SIOCINQ && request != SIOCATMARK) return real->ioctl(fd, request, argument);
+  uint64_t tag = lvlip_tag(fd);
+  return tag == 0 ? real->ioctl(fd, request, argument) : socket_ioctl(fd, tag, request, argument);
+}

@@ -1,0 +1,111 @@
+/*
+ * The messages of lib/ipc/protocol.ts in C. That file describes them; tests/ffi/preload_protocol_test.ts checks that
+ * this one says the same. Little-endian, as x86_64 and arm64 are.
+ */
+#ifndef LVLIP_PROTOCOL_H
+#define LVLIP_PROTOCOL_H
+
+#include <stdint.h>
+
+#define LVLIP_MAGIC 0x50494c4cu
+#define LVLIP_VERSION 1
+
+enum lvlip_op {
+  LVLIP_OP_NONE = 0,
+  LVLIP_OP_CONNECT = 1,
+  LVLIP_OP_LISTEN = 2,
+  LVLIP_OP_ACCEPT = 3,
+  LVLIP_OP_RESOLVE = 6,
+  LVLIP_OP_OUTCOME = 8,
+  LVLIP_OP_SET_OPTION = 9,
+  LVLIP_OP_GET_OPTION = 10,
+  LVLIP_OP_SOCKET = 11,
+  LVLIP_OP_BIND = 12,
+  LVLIP_OP_NAMES = 13,
+  LVLIP_OP_ASSOCIATE = 14
+};
+
+#define LVLIP_FLAG_QUIET 1u
+
+#define LVLIP_FAMILY_NONE 0
+#define LVLIP_FAMILY_IPV4 2
+
+#define LVLIP_MAX_NAME 255
+#define LVLIP_MAX_VALUE 512
+
+#define LVLIP_KIND_STREAM 1
+#define LVLIP_KIND_DATAGRAM 2
+#define LVLIP_KIND_ICMP 3
+
+struct lvlip_endpoint {
+  uint16_t family;
+  uint16_t port;
+  uint8_t address[16];
+};
+
+struct lvlip_record {
+  uint32_t magic;
+  uint16_t version;
+  uint16_t op;
+  uint32_t flags;
+  int32_t error;
+  uint64_t id;
+  int32_t arg[5];
+  uint32_t length;
+  struct lvlip_endpoint local;
+  struct lvlip_endpoint remote;
+};
+
+_Static_assert(sizeof(struct lvlip_record) == 88, "a record is 88 bytes");
+
+/* What stands in front of a datagram. */
+#define LVLIP_DATAGRAM_MAGIC 0x44494c4cu
+#define LVLIP_DATAGRAM_ERROR 1u
+#define LVLIP_DATAGRAM_TTL 2u
+#define LVLIP_DATAGRAM_PKTINFO 4u
+#define LVLIP_DATAGRAM_TIMESTAMP 8u
+/* An error that IP_RECVERR keeps for MSG_ERRQUEUE, with the message that it is about. */
+#define LVLIP_DATAGRAM_QUEUED 16u
+
+struct lvlip_datagram {
+  uint32_t magic;
+  uint16_t flags;
+  uint16_t port;
+  uint64_t id;
+  uint8_t address[4];
+  uint8_t local_address[4];
+  int32_t error;
+  uint8_t ttl;
+  uint8_t icmp_type;
+  uint8_t icmp_code;
+  uint8_t unused;
+  uint8_t reporter[4];
+  uint32_t mtu;
+  uint64_t timestamp_us;
+};
+
+_Static_assert(sizeof(struct lvlip_datagram) == 48, "a datagram's header is 48 bytes");
+
+/*
+ * The tag: 64 bits that a Unix socket keeps in SO_MAX_PACING_RATE, which means nothing there. They survive dup, exec and
+ * being passed to another process. From the top: 12 bits of magic, 4 bits of state, 48 bits of id.
+ */
+#define LVLIP_TAG_MAGIC 0x1f7u
+#define LVLIP_TAG_MAGIC_SHIFT 52
+#define LVLIP_TAG_STATE_SHIFT 48
+#define LVLIP_TAG_ID_MASK 0xffffffffffffull
+
+enum lvlip_state {
+  LVLIP_STATE_FRESH = 1,      /* a stream that the daemon does not know yet */
+  LVLIP_STATE_ATTACHED = 2,   /* the daemon knows it: it may be bound and have options */
+  LVLIP_STATE_CONNECTING = 3, /* not writable until it is decided */
+  LVLIP_STATE_STREAM = 4,
+  LVLIP_STATE_LISTENING = 5,
+  LVLIP_STATE_FAILED = 6, /* the program was told that its connect failed; it may try again */
+  LVLIP_STATE_DATAGRAM = 7,
+  LVLIP_STATE_DATAGRAM_CONNECTED = 8,
+  LVLIP_STATE_ICMP = 9,
+  LVLIP_STATE_ICMP_CONNECTED = 10
+};
+
+#endif

@@ -1,0 +1,153 @@
+/* socket(2), tags, and how a socket becomes known to the daemon. */
+#include "internal.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SO_MAX_PACING_RATE
+#define SO_MAX_PACING_RATE 47
+#endif
+
+uint64_t lvlip_tag(int fd) {
+  uint64_t tag = 0;
+  socklen_t length = sizeof tag;
+  int saved = errno;
+  int result = real->getsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &tag, &length);
+  errno = saved;
+  if (result < 0 || length != sizeof tag || tag >> LVLIP_TAG_MAGIC_SHIFT != LVLIP_TAG_MAGIC) return 0;
+  return tag;
+}
+
+static uint64_t make_tag(enum lvlip_state state, uint64_t id) {
+  return (uint64_t)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT | (uint64_t)state << LVLIP_TAG_STATE_SHIFT | id;
+}
+
+int lvlip_set_tag(int fd, enum lvlip_state state, uint64_t id) {
+  uint64_t tag = make_tag(state, id);
+  return real->setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &tag, sizeof tag);
+}
+
+static int stream_socket(int flags) {
+  int fd = real->socket(AF_UNIX, SOCK_STREAM | flags, 0);
+  if (fd < 0) return -1;
+  if (lvlip_set_tag(fd, LVLIP_STATE_FRESH, 0) == 0) return fd;
+  int saved = errno;
+  close(fd);
+  return fail(saved);
+}
+
+EXPORT int socket(int domain, int type, int protocol) {
+  /* The stack has no IPv6: programs fall back to IPv4, which they would not if the kernel gave them a socket. */
+  if (domain == AF_INET6) return fail(EAFNOSUPPORT);
+  if (domain != AF_INET) return real->socket(domain, type, protocol);
+  int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
+  switch (type & ~flags) {
+    case SOCK_STREAM:
+      if (protocol != 0 && protocol != IPPROTO_TCP) return fail(EPROTONOSUPPORT);
+      return stream_socket(flags);
+    case SOCK_DGRAM:
+      if (protocol == IPPROTO_ICMP) return lvlip_datagram_socket(LVLIP_KIND_ICMP, flags);
+      if (protocol != 0 && protocol != IPPROTO_UDP) return fail(EPROTONOSUPPORT);
+      return lvlip_datagram_socket(LVLIP_KIND_DATAGRAM, flags);
+    case SOCK_RAW:
+      return fail(EPERM);
+    default:
+      return fail(ESOCKTNOSUPPORT);
+  }
+}
+
+int lvlip_renew(int fd) {
+  int status = fcntl(fd, F_GETFL);
+  int flags = fcntl(fd, F_GETFD);
+  if (status < 0 || flags < 0) return -1;
+  int cloexec = (flags & FD_CLOEXEC) != 0;
+  int fresh = stream_socket(SOCK_CLOEXEC | ((status & O_NONBLOCK) != 0 ? SOCK_NONBLOCK : 0));
+  if (fresh < 0) return -1;
+  int result = dup3(fresh, fd, cloexec ? O_CLOEXEC : 0);
+  int saved = errno;
+  close(fresh);
+  errno = saved;
+  return result < 0 ? -1 : 0;
+}
+
+/* Another thread is attaching this very socket: waits until it has. */
+static uint64_t await_attached(int fd) {
+  for (int tries = 0; tries < 1000; tries++) {
+    uint64_t tag = lvlip_tag(fd);
+    if (tag != 0 && tag_state(tag) != LVLIP_STATE_FRESH) return tag;
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
+  errno = EBUSY;
+  return 0;
+}
+
+/* Waits for the daemon's answer on the socket itself, which may be one that does not block. */
+static int receive_answer(int fd, struct lvlip_record *record) {
+  size_t held = 0;
+  while (held < sizeof *record) {
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    if (poll(&entry, 1, -1) < 0 && errno != EINTR) return -1;
+    ssize_t count = real->recv(fd, (char *)record + held, sizeof *record - held, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (count <= 0) return fail(ENETDOWN);
+    held += (size_t)count;
+  }
+  return record->error == 0 ? 0 : fail(record->error);
+}
+
+uint64_t lvlip_attach(int fd, uint64_t tag) {
+  if (tag_state(tag) == LVLIP_STATE_FAILED) {
+    if (lvlip_renew(fd) < 0) return 0;
+  } else if (tag_state(tag) != LVLIP_STATE_FRESH) {
+    return tag;
+  }
+  if (lvlip_is_sandboxed()) {
+    errno = EPERM;
+    return 0;
+  }
+  if (lvlip_connect_daemon(fd) < 0) return errno == EISCONN ? await_attached(fd) : 0;
+  struct lvlip_record record;
+  lvlip_record_init(&record, LVLIP_OP_SOCKET, 0);
+  record.arg[0] = LVLIP_KIND_STREAM;
+  if (real->send(fd, &record, sizeof record, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof record) {
+    errno = ENETDOWN;
+    return 0;
+  }
+  if (receive_answer(fd, &record) < 0) return 0;
+  if (lvlip_set_tag(fd, LVLIP_STATE_ATTACHED, record.id) < 0) return 0;
+  return make_tag(LVLIP_STATE_ATTACHED, record.id);
+}
+
+EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length) {
+  uint64_t tag = lvlip_tag(fd);
+  if (tag == 0) return real->bind(fd, address, length);
+  struct lvlip_record record;
+  lvlip_record_init(&record, LVLIP_OP_BIND, 0);
+  if (lvlip_read_address(address, length, &record.local) < 0) return -1;
+  if (!is_datagram(tag) && (is_stream_data(tag) || tag_state(tag) == LVLIP_STATE_LISTENING)) return fail(EINVAL);
+  tag = lvlip_attach(fd, tag);
+  if (tag == 0) return -1;
+  record.id = tag_id(tag);
+  return lvlip_call(&record);
+}
+
+EXPORT int shutdown(int fd, int how) {
+  uint64_t tag = lvlip_tag(fd);
+  if (tag == 0) return real->shutdown(fd, how);
+  switch (tag_state(tag)) {
+    case LVLIP_STATE_FRESH:
+    case LVLIP_STATE_ATTACHED:
+    case LVLIP_STATE_FAILED:
+    case LVLIP_STATE_DATAGRAM:
+    case LVLIP_STATE_ICMP:
+      return fail(how < SHUT_RD || how > SHUT_RDWR ? EINVAL : ENOTCONN);
+    case LVLIP_STATE_LISTENING:
+      /* A listener has nothing to write; what else is shut down ends the listening, and accept says so. */
+      return how == SHUT_WR ? 0 : real->shutdown(fd, SHUT_RDWR);
+    default:
+      return real->shutdown(fd, how);
+  }
+}

@@ -1,0 +1,79 @@
+import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
+
+/**
+ * What stands in front of a message of a datagram socket, between a program and the daemon: little-endian, addresses in
+ * network order.
+ *
+ * | offset | type | field |
+ * |--------|------|-------|
+ * | 0  | u32 | magic |
+ * | 4  | u16 | flags, `DATAGRAM_*` |
+ * | 6  | u16 | port of the other side |
+ * | 8  | u64 | the socket's id: nobody outside knows it, so no message can feign a header |
+ * | 16 | 4 bytes | address of the other side; from a program: zeros mean the peer that `associate` named |
+ * | 20 | 4 bytes | our address that it was sent to |
+ * | 24 | i32 | errno, with `DATAGRAM_FAILED` |
+ * | 28 | u8 x 4 | TTL, ICMP type, ICMP code, nothing |
+ * | 32 | 4 bytes | who reported the error |
+ * | 36 | u32 | the MTU that "fragmentation needed" named |
+ * | 40 | u64 | when it came, microseconds since 1970 |
+ *
+ * From the daemon a header comes when the socket is not connected, when the program asked for what only a header
+ * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP), and with errors. From a program it may always come.
+ */
+export const DATAGRAM_HEADER = 48;
+export const DATAGRAM_MAGIC = 0x44494c4c; // "LLID"
+
+/** Not a message: the errno that the next call is to answer with. */
+export const DATAGRAM_FAILED = 1;
+/** The program wants the TTL, the address it was sent to, the time of arrival. */
+export const DATAGRAM_TTL = 2;
+export const DATAGRAM_PKTINFO = 4;
+export const DATAGRAM_TIMESTAMP = 8;
+/** An error for MSG_ERRQUEUE (IP_RECVERR), with the message that it is about. */
+export const DATAGRAM_QUEUED = 16;
+
+/** Writes the header for a message that was received. */
+export function encodeDatagram(
+  view: DataView,
+  id: bigint,
+  flags: number,
+  datagram: Datagram,
+  timestampUs: number,
+): void {
+  const failed = datagram.kind === DATAGRAM_ERROR;
+  view.setUint32(0, DATAGRAM_MAGIC, true);
+  view.setUint16(4, failed ? flags | DATAGRAM_FAILED : flags, true);
+  view.setUint16(6, datagram.port, true);
+  view.setBigUint64(8, id, true);
+  view.setInt32(16, datagram.address);
+  view.setInt32(20, datagram.localAddress);
+  view.setInt32(24, failed ? datagram.errno : 0, true);
+  view.setUint8(28, datagram.ttl);
+  view.setUint8(29, failed ? datagram.icmpType : 0);
+  view.setUint8(30, failed ? datagram.icmpCode : 0);
+  view.setUint8(31, 0);
+  view.setInt32(32, failed ? datagram.sourceAddress : 0);
+  view.setUint32(36, failed ? datagram.mtu : 0, true);
+  view.setBigUint64(40, BigInt(Math.round(timestampUs)), true);
+}
+
+/** Writes the header that tells of `errno` alone. */
+export function encodeFailure(view: DataView, id: bigint, errno: number): void {
+  for (let at = 0; at < DATAGRAM_HEADER; at += 4) view.setUint32(at, 0);
+  view.setUint32(0, DATAGRAM_MAGIC, true);
+  view.setUint16(4, DATAGRAM_FAILED, true);
+  view.setBigUint64(8, id, true);
+  view.setInt32(24, errno, true);
+}
+
+/** Reads the header of a message from a program, of `length` bytes in all: how many of them it is, 0 if there is none. */
+export function decodeDatagram(view: DataView, length: number, id: bigint, datagram: Datagram): number {
+  datagram.address = datagram.port = datagram.ttl = 0;
+  if (length < DATAGRAM_HEADER || view.getUint32(0, true) !== DATAGRAM_MAGIC) return 0;
+  if (view.getBigUint64(8, true) !== id) return 0;
+  datagram.address = view.getInt32(16);
+  datagram.port = view.getUint16(6, true);
+  datagram.ttl = view.getUint8(28);
+  return DATAGRAM_HEADER;
+}

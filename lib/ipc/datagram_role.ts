@@ -1,0 +1,227 @@
+import { Memory } from "../buffer/memory.ts";
+import { EAGAIN, EINVAL, EMFILE, ENOPROTOOPT } from "../errno.ts";
+import {
+  Datagram,
+  DATAGRAM_CAPACITY,
+  DATAGRAM_DATA,
+  DATAGRAM_ERROR,
+  IP_RECVERR,
+  IPPROTO_IP,
+  READY_READ_CLOSED,
+  SOL_SOCKET,
+} from "../stack/socket_types.ts";
+import type { ClientSocket, Role } from "./client_socket.ts";
+import {
+  DATAGRAM_HEADER,
+  DATAGRAM_PKTINFO,
+  DATAGRAM_QUEUED,
+  DATAGRAM_TIMESTAMP,
+  DATAGRAM_TTL,
+  decodeDatagram,
+  encodeDatagram,
+  encodeFailure,
+} from "./datagram_header.ts";
+import { SOCK_SEQPACKET } from "./host.ts";
+import { encodeRecord, OP, RECORD_SIZE } from "./protocol.ts";
+import type { Service } from "./service.ts";
+import { makeTag, TAG_STATE } from "./tag.ts";
+
+/** Messages in each direction before the others have their turn. */
+const BUDGET = 64;
+
+const IP_PKTINFO = 8;
+const IP_RECVTTL = 12;
+const SO_TIMESTAMP = 29;
+
+/** Where a message lies on its way: header, then payload. One message at a time. */
+const buffer = new Memory(DATAGRAM_HEADER + DATAGRAM_CAPACITY);
+const datagram = new Datagram();
+
+/** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
+export class DatagramRole implements Role {
+  readonly #kind: 2 | 3;
+  /** What the program wants to be told of each message: DATAGRAM_* bits. */
+  #wants = 0;
+  #queuesErrors = false;
+  #connected = false;
+  /** A message that the stack had no room for. */
+  #outgoing: Uint8Array<ArrayBuffer> | null = null;
+  /** A message that the program's socket had no room for. */
+  #incoming: Uint8Array<ArrayBuffer> | null = null;
+
+  private constructor(kind: 2 | 3) {
+    this.#kind = kind;
+  }
+
+  /** Makes a socket and sends the program's end as the answer to `client`; 0 or an errno to answer with. */
+  static begin(client: ClientSocket, service: Service, kind: 2 | 3, now: number): number {
+    const { host, stack, record } = service;
+    const handle = stack.socket(kind);
+    if (handle < 0) return -handle;
+    const pair = host.socketPair(SOCK_SEQPACKET);
+    const socket = typeof pair === "number"
+      ? null
+      : service.adopt(pair[0], client.peer, new DatagramRole(kind));
+    if (typeof pair === "number" || socket === null) {
+      if (typeof pair !== "number") host.close(pair[1]);
+      stack.close(handle, now);
+      return EMFILE;
+    }
+    service.attach(socket, handle);
+    service.identify(socket, service.newSocketId());
+    host.setTag(pair[1], makeTag(kind === 2 ? TAG_STATE.datagram : TAG_STATE.icmp, socket.id));
+    record.reset(OP.socket).id = socket.id;
+    encodeRecord(record, service.scratch.view, 0);
+    const sent = host.sendDescriptor(client.fd, pair[1], service.scratch, 0, RECORD_SIZE);
+    host.close(pair[1]);
+    // A program that has gone takes its socket with it, whose hang-up tells.
+    return sent === RECORD_SIZE ? 0 : EMFILE;
+  }
+
+  /** connect(2): address 0 dissolves it. 0 or an errno. */
+  associate(client: ClientSocket, service: Service, address: number, port: number, now: number): number {
+    if (address === 0 && port === 0) {
+      this.#connected = false;
+      return -Math.min(0, service.stack.connect(client.handle, 0, 0, now));
+    }
+    const result = service.stack.connect(client.handle, address, port, now);
+    if (result < 0) return -result;
+    this.#connected = true;
+    return 0;
+  }
+
+  /** The options that only this side knows of; -ENOPROTOOPT: it is none of them. */
+  setOption(level: number, name: number, value: number): number {
+    const bit = bitOf(level, name);
+    if (level === IPPROTO_IP && name === IP_RECVERR) this.#queuesErrors = value !== 0;
+    if (bit === 0) return -ENOPROTOOPT;
+    this.#wants = value === 0 ? this.#wants & ~bit : this.#wants | bit;
+    return 0;
+  }
+
+  getOption(level: number, name: number): number {
+    const bit = bitOf(level, name);
+    return bit === 0 ? -ENOPROTOOPT : (this.#wants & bit) === 0 ? 0 : 1;
+  }
+
+  run(client: ClientSocket, service: Service, now: number): boolean {
+    if (client.hungUp) {
+      // What the program sent before it closed is sent still.
+      this.#fromProgram(client, service, now);
+      service.drop(client, now);
+      return false;
+    }
+    const moreOut = this.#fromProgram(client, service, now);
+    return this.#toProgram(client, service, now) || moreOut;
+  }
+
+  end(client: ClientSocket, service: Service, now: number): void {
+    if (client.handle >= 0) service.stack.close(service.detach(client), now);
+  }
+
+  /** True when the budget is used up. */
+  #fromProgram(client: ClientSocket, service: Service, now: number): boolean {
+    if (this.#outgoing !== null) {
+      const message = this.#outgoing;
+      this.#outgoing = null;
+      buffer.bytes.set(message);
+      if (!this.#send(client, service, message.length, now)) return false;
+    }
+    for (let left = BUDGET; left > 0; left--) {
+      if (!client.readable) return false;
+      const length = receive(client, service);
+      if (length < 0) return false;
+      if (length === 0 && client.ended) return false;
+      if (!this.#send(client, service, length, now)) return false;
+    }
+    return true;
+  }
+
+  /** Sends what lies in the buffer; false when the stack has no room, and it is kept. */
+  #send(client: ClientSocket, service: Service, length: number, now: number): boolean {
+    const header = decodeDatagram(buffer.view, length, client.id, datagram);
+    datagram.offset = 0;
+    datagram.length = length - header;
+    datagram.bytes.set(buffer.bytes.subarray(header, length));
+    const sent = datagram.length > DATAGRAM_CAPACITY
+      ? -EINVAL
+      : service.stack.sendTo(client.handle, datagram, now);
+    if (sent === -EAGAIN) {
+      this.#outgoing = buffer.bytes.slice(0, length);
+      return false;
+    }
+    if (sent < 0) this.#deliverError(client, service, -sent);
+    return true;
+  }
+
+  /** True when the budget is used up. */
+  #toProgram(client: ClientSocket, service: Service, now: number): boolean {
+    if (!this.#flush(client, service)) return false;
+    for (let left = BUDGET; left > 0; left--) {
+      if (!client.writable) return false;
+      datagram.kind = DATAGRAM_DATA;
+      const length = service.stack.receiveFrom(client.handle, datagram);
+      if (length === -EAGAIN) return false;
+      if (length < 0) this.#deliverError(client, service, -length);
+      else if (length === 0 && (service.stack.readiness(client.handle) & READY_READ_CLOSED) !== 0) {
+        return false;
+      } else this.#deliver(client, service, length, now);
+    }
+    return true;
+  }
+
+  #deliver(client: ClientSocket, service: Service, length: number, now: number): void {
+    const failed = datagram.kind === DATAGRAM_ERROR;
+    // An echo socket of the stack always queues them; the program may not want that.
+    if (failed && !this.#queuesErrors) return;
+    const bare = this.#connected && this.#wants === 0 && !failed;
+    const header = bare ? 0 : DATAGRAM_HEADER;
+    if (!bare) {
+      const flags = failed ? DATAGRAM_QUEUED : this.#wants;
+      const ageUs = now - datagram.receivedAtUs;
+      const timestampUs = (flags & DATAGRAM_TIMESTAMP) === 0 ? 0 : Date.now() * 1000 - ageUs;
+      encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
+    }
+    buffer.bytes.set(datagram.bytes.subarray(0, length), header);
+    this.#give(client, service, header + length);
+  }
+
+  #deliverError(client: ClientSocket, service: Service, errno: number): void {
+    encodeFailure(buffer.view, client.id, errno);
+    this.#give(client, service, DATAGRAM_HEADER);
+  }
+
+  #give(client: ClientSocket, service: Service, length: number): void {
+    if (!client.writable || service.send(client, buffer, 0, length) === 0 && !client.writable) {
+      this.#incoming = buffer.bytes.slice(0, length);
+    }
+  }
+
+  /** True when nothing waits for the program to read. */
+  #flush(client: ClientSocket, service: Service): boolean {
+    if (this.#incoming === null) return true;
+    if (!client.writable) return false;
+    buffer.bytes.set(this.#incoming);
+    const { length } = this.#incoming;
+    this.#incoming = null;
+    this.#give(client, service, length);
+    return this.#incoming === null;
+  }
+}
+
+function receive(client: ClientSocket, service: Service): number {
+  const { slices } = service;
+  slices.memory = buffer;
+  slices.offset1 = 0;
+  slices.length1 = buffer.size;
+  slices.offset2 = slices.length2 = 0;
+  const count = service.host.receive(client.fd, slices);
+  if (count < 0 || (count === 0 && client.ended)) client.readable = false;
+  return count;
+}
+
+function bitOf(level: number, name: number): number {
+  if (level === SOL_SOCKET) return name === SO_TIMESTAMP ? DATAGRAM_TIMESTAMP : 0;
+  if (level !== IPPROTO_IP) return 0;
+  return name === IP_RECVTTL ? DATAGRAM_TTL : name === IP_PKTINFO ? DATAGRAM_PKTINFO : 0;
+}

@@ -19,6 +19,13 @@ function sendMemory(value: string): Settings | null {
   return max > 0 ? { sendBuffer: initial, sendBufferMax: max } : null;
 }
 
+/** BSD has a switch for resets and one for SYNs; scripts turn one of them, and look at nothing else. */
+function withoutRfc5961(value: string): Settings {
+  return Number(value) !== 0 ? { rfc5961: false } : {};
+}
+
+/** FreeBSD makes a receive buffer a multiple of the segment size, rounding up. */
+const ETHERNET_MSS = 1460;
 /** No buffer is larger: Linux counts them in an int. */
 const MAX_BUFFER = 0x7fffffff;
 const MS = 1000;
@@ -49,11 +56,11 @@ const LINUX: Record<string, Mapping> = {
   tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
   tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
   tcp_abort_on_overflow: flag("abortOnOverflow"),
-  tcp_rto_min_us: count("rtoMinUs"),
-  tcp_rto_max_ms: count("rtoMaxUs", MS),
   tcp_mtu_probing: count("mtuProbing"),
   tcp_base_mss: count("mtuProbeBase"),
   tcp_mtu_probe_floor: count("mtuProbeFloor"),
+  tcp_rto_min_us: count("rtoMinUs"),
+  tcp_rto_max_ms: count("rtoMaxUs", MS),
 };
 
 /** Names without their common beginning `net.inet.tcp.`. */
@@ -63,11 +70,11 @@ const FREEBSD: Record<string, Mapping> = {
   "ecn.enable": count("ecn"),
   rexmit_initial: count("rtoInitialUs", MS),
   rexmit_min: count("rtoMinUs", MS),
-  recvspace: count("receiveBuffer"),
+  recvspace: (value) => ({ receiveBuffer: Math.ceil(Number(value) / ETHERNET_MSS) * ETHERNET_MSS }),
   sendspace: count("sendBuffer"),
   delacktime: (value) => ({ delayedAckMinUs: Number(value) * MS, delayedAckMaxUs: Number(value) * MS }),
-  insecure_rst: (value) => ({ rfc5961: Number(value) === 0 }),
-  insecure_syn: (value) => ({ rfc5961: Number(value) === 0 }),
+  insecure_rst: withoutRfc5961,
+  insecure_syn: withoutRfc5961,
   initcwnd_segments: count("initialWindow"),
   "cc.algorithm": (value) => ({ congestion: value === "cubic" ? "cubic" : "reno" }),
   msl: (value) => ({ timeWaitUs: 2 * Number(value) * MS }),
@@ -137,6 +144,7 @@ export const FREEBSD_DEFAULTS: Readonly<Settings> = {
   receiveBufferMax: 2 << 20,
   sendBuffer: 32768,
   sendBufferMax: 2 << 20,
+  rtoMaxUs: 64_000_000,
   // It delays ACKs from the first segment on.
   quickAcks: 0,
   mtuProbing: 0,

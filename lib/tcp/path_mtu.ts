@@ -1,6 +1,6 @@
 import { beginUndo, currentSsthresh } from "./recovery.ts";
 import { LOST, RETRANSMITTED, SACKED } from "./retransmit_queue.ts";
-import { distance } from "./seq.ts";
+import { distance, lt } from "./seq.ts";
 import { CaState } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -11,6 +11,8 @@ import type { Tcb } from "./tcb.ts";
 export function retransmitNow(tcb: Tcb, _now: number): void {
   const { queue, recovery, snd } = tcb;
   const lostBefore = queue.lostOut;
+  // What of the head is acknowledged is not cut into pieces.
+  if (queue.head !== null && lt(queue.head.seq, snd.una)) queue.trimHead(snd.una, snd.mss);
   for (let node = queue.head; node !== null; node = node.next) {
     if ((node.flags & SACKED) !== 0) continue;
     const bytes = distance(node.end, node.seq);
@@ -23,6 +25,10 @@ export function retransmitNow(tcb: Tcb, _now: number): void {
     queue.markLost(node);
   }
   if (queue.lostOut === lostBefore) return;
+  // Without SACK duplicates stood for segments that arrived; what is lost now cannot be among them.
+  if (!tcb.options.sack) {
+    queue.sackedOut = Math.max(0, Math.min(queue.sackedOut, queue.packetsOut - queue.lostOut));
+  }
   if (recovery.caState !== CaState.LOSS) {
     recovery.highSeq = snd.nxt;
     tcb.ssthresh = currentSsthresh(tcb);

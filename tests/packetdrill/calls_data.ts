@@ -278,7 +278,7 @@ export function ioctl(args: Arguments): Operation {
   let value: number;
   if (request === FIONREAD) value = Math.max(0, kernel.machine.stack.peek(socket.handle, 1 << 30, slices));
   else if (request === SIOCOUTQ) value = unacknowledged(kernel, socket);
-  else if (request === SIOCOUTQNSD) value = kernel.machine.stack.info(socket.handle).tcpi_notsent_bytes;
+  else if (request === SIOCOUTQNSD) value = kernel.machine.info(socket.handle).tcpi_notsent_bytes;
   else throw new Unsupported(`ioctl request ${request}`);
   const want = args.expression(2);
   return immediate(0, {
@@ -292,7 +292,7 @@ export function ioctl(args: Arguments): Operation {
 
 /** Bytes written and not acknowledged. */
 function unacknowledged(kernel: Kernel, socket: SocketDescriptor): number {
-  return kernel.machine.stack.info(socket.handle).sendQueue;
+  return kernel.machine.info(socket.handle).sendQueue;
 }
 
 function fillPipe(descriptor: BytesDescriptor, length: number): number {

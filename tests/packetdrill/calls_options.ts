@@ -110,7 +110,7 @@ export function getsockopt(args: Arguments): Operation {
     return immediate(0, { check: () => infoDifference(args, socket, want) });
   }
   if (level === IPPROTO_TCP && name === TCP_CONGESTION) {
-    const got = args.kernel.machine.stack.info(socket.handle).congestion;
+    const got = args.kernel.machine.info(socket.handle).congestion;
     const expected = want.kind === "ellipsis" ? got : stringValue(args, want);
     return immediate(0, { check: () => got === expected ? null : `expected "${expected}", got "${got}"` });
   }
@@ -156,7 +156,7 @@ function valueDifference(
 /** `{tcpi_snd_cwnd=10, ...}`: the members that are named. */
 function infoDifference(args: Arguments, socket: SocketDescriptor, want: Expression): string | null {
   if (want.kind !== "struct") return null;
-  const info = tcpInfoNames(args.kernel.machine.stack.info(socket.handle));
+  const info = tcpInfoNames(args.kernel.machine.info(socket.handle));
   for (const { name, value } of want.fields) {
     const got = info.get(name);
     if (got === undefined) throw new Unsupported(`the tcp_info member ${name}`);

@@ -1,5 +1,5 @@
 import { flatten, Frame, FRAME_START } from "../../lib/buffer/frame.ts";
-import { Stack } from "../../lib/stack/stack.ts";
+import { Stack, type TcpInfo } from "../../lib/stack/stack.ts";
 import type { TcpSettings } from "../../lib/tcp/settings.ts";
 import { type IpAddress, parseIp } from "../../lib/wire/address.ts";
 import { type RunConfig, Unsupported } from "./config.ts";
@@ -59,6 +59,12 @@ export class Machine {
   /** The settings of TCP, which later commands of the script may change. */
   get settings(): TcpSettings {
     return this.stack.settings;
+  }
+
+  /** TCP_INFO as of now: the stack knows the time only from the calls that tell it. */
+  info(handle: number): TcpInfo {
+    this.stack.advance(this.#now);
+    return this.stack.info(handle);
   }
 
   /** Lets time pass, up to `time`, with every timer on the way. */

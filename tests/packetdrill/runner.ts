@@ -269,7 +269,7 @@ class ScriptRun implements Kernel {
     const descriptor = fd < 0 ? undefined : this.descriptors.get(fd);
     for (const [name, value] of infoSymbols()) this.#names.set(name, value);
     if (descriptor?.kind === "socket") {
-      for (const [name, value] of tcpInfoNames(this.machine.stack.info(descriptor.handle))) {
+      for (const [name, value] of tcpInfoNames(this.machine.info(descriptor.handle))) {
         this.#names.set(name, value);
       }
     }

@@ -99,6 +99,10 @@ const SYMBOLS = {
   // ssize_t recvmsg(int fd, struct msghdr *message, int flags)
   recvmsg: { parameters: [int, pointer, int], result: ssize_t },
 
+  // glibc only
+  // int malloc_trim(size_t keep)
+  malloc_trim: { parameters: [ulong], result: int, optional: true },
+
   // int prctl(int option, unsigned long, unsigned long, unsigned long, unsigned long)
   prctl: { parameters: [int, ulong, ulong, ulong, ulong], result: int },
   // int capset(cap_user_header_t *header, const cap_user_data_t *data)

@@ -7,6 +7,9 @@ import type { Notice } from "./stack/socket_types.ts";
 const INPUT_BUDGET = 64;
 const OUTPUT_BUDGET = 256;
 
+/** How long nothing is to happen before the loop counts as idle. */
+const IDLE_US = 500_000;
+
 /** When a device that took no frame, although it said it would, is tried again. */
 const RETRY_US = 1000;
 
@@ -44,6 +47,8 @@ export interface LoopParts {
   clock: () => number;
   /** Told what an operator should see. */
   onNotice?: (notice: Notice) => void;
+  /** Called once when nothing has happened for a while after something did: a time to tidy up. */
+  onIdle?: () => void;
   /** How long a device that delays frames is given to let go of the last ones, microseconds. */
   lingerUs?: number;
 }
@@ -71,10 +76,13 @@ class Loop {
   #blocked = false;
   #waitsForRoom = false;
   #retryAtUs = Infinity;
+  /** When something happened last; -1: nothing since `onIdle` was called. */
+  #activeAtUs = -1;
   #stopping = false;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
+    this.#noteActivity(parts.clock());
     if (parts.device.fd >= 0) parts.poller.add(parts.device.fd, EPOLLIN);
     parts.poller.add(parts.wakeUpFd, EPOLLIN);
   }
@@ -200,18 +208,34 @@ class Loop {
       const now = clock();
       // What is overdue in the stack cannot go out while the device is full.
       const stackDue = this.#blocked && stack.deadline <= now ? Infinity : stack.deadline;
-      const due = Math.min(device.deadline, stackDue, server.deadline, this.#retryAtUs);
+      const due = Math.min(device.deadline, stackDue, server.deadline, this.#retryAtUs, this.#idleAtUs);
       timeoutUs = due === Infinity ? Infinity : Math.max(0, due - now);
     }
     const count = poller.wait(timeoutUs);
     if (device.fd < 0) this.#readable = true;
-    if (this.#retryAtUs <= clock()) this.#blocked = false;
+    const now = clock();
+    if (this.#retryAtUs <= now) this.#blocked = false;
+    if (count > 0 || more) this.#noteActivity(now);
+    else if (now >= this.#idleAtUs) this.#idle();
     for (let i = 0; i < count; i++) {
       const fd = poller.eventFd(i);
       if (fd === device.fd) this.#deviceEvent();
       else if (fd === wakeUpFd) this.#stopping = true;
       else server.event(fd, poller.eventMask(i));
     }
+  }
+
+  #noteActivity(now: number): void {
+    if (this.#parts.onIdle !== undefined) this.#activeAtUs = now;
+  }
+
+  get #idleAtUs(): number {
+    return this.#activeAtUs < 0 ? Infinity : this.#activeAtUs + IDLE_US;
+  }
+
+  #idle(): void {
+    this.#activeAtUs = -1;
+    this.#parts.onIdle?.();
   }
 
   #deviceEvent(): void {

@@ -1,5 +1,6 @@
 import { monotonicUs } from "../../ffi/clock.ts";
 import { Epoll, setTimerSlack } from "../../ffi/epoll.ts";
+import { libc } from "../../ffi/libc.ts";
 import { TapDevice } from "../../ffi/tap_device.ts";
 import type { Device } from "../device.ts";
 import { ImpairedDevice, parseImpair } from "../impair.ts";
@@ -50,6 +51,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       wakeUpFd,
       clock: monotonicUs,
       onNotice: (notice) => say({ kind: "log", level: "warn", message: describeNotice(notice) }),
+      onIdle: giveMemoryBack,
       lingerUs: impaired === null ? 0 : LINGER_US,
     });
     poller.close();
@@ -57,6 +59,14 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
     device.close();
     sink?.close();
   }
+}
+
+/**
+ * Memory that the C library keeps for reuse goes back to the system. Most of it is the optimizing compiler's, whose
+ * threads are done by then: with 1,000 connections open 16 MB of 145, in 1 to 5 ms.
+ */
+function giveMemoryBack(): void {
+  libc().malloc_trim?.(0n);
 }
 
 function captured(device: Device, sink: DescriptorSink | null, version: string): Device {

@@ -261,3 +261,21 @@ Deno.test("what the device throws ends the loop", () => {
   };
   assertThrows(() => runLoop(parts), Error, "deleted");
 });
+
+Deno.test("the loop says once that it is idle, some time after the last thing happened", () => {
+  const world = new World();
+  let idle = 0;
+  world.script = [() => {
+    world.now += 100_000;
+    return [[7, 1]];
+  }, () => {
+    assertEquals(idle, 0);
+    world.now += 500_000;
+    return [];
+  }, () => {
+    assertEquals(idle, 1);
+    return [[WAKE_UP, 1]];
+  }];
+  runLoop({ ...world.parts, onIdle: () => idle++ });
+  assertEquals(world.sleeps, [500_000, 500_000, Infinity]);
+});

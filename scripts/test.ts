@@ -24,6 +24,8 @@ const executable = join(root, "dist", "lvl-ip");
 const LIMIT_MS = 12 * 60_000;
 /** Folders of tests/ that are groups of their own; every other one is a unit's. */
 const OWN_GROUPS = ["fuzz", "packetdrill", "e2e"];
+/** Their tests look at the process they run in (its descriptors, threads, signals), so nothing runs beside them. */
+const ALONE = ["ffi", "host", "ipc"];
 
 const GROUPS: Group[] = [
   {
@@ -133,6 +135,13 @@ function unitFolders(): string[] {
     .filter((entry) => entry.isDirectory && !OWN_GROUPS.includes(entry.name))
     .map((entry) => `tests/${entry.name}`)
     .sort();
+}
+
+async function unitTests(): Promise<Counts> {
+  const isAlone = (folder: string) => ALONE.some((name) => folder === `tests/${name}`);
+  const folders = unitFolders();
+  const beside = await denoTest(folders.filter((folder) => !isAlone(folder)), ["--parallel"]);
+  return add(beside, await denoTest(folders.filter(isAlone)));
 }
 
 async function packetTests(): Promise<Counts> {

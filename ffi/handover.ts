@@ -92,7 +92,7 @@ function execute(args: string[], env: string[]): SysError {
 }
 
 /** `char *[]`, ended by NULL; owns the strings. */
-class StringArray extends Block {
+export class StringArray extends Block {
   readonly strings: Block[];
 
   constructor(texts: string[]) {

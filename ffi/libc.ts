@@ -113,6 +113,8 @@ const SYMBOLS = {
   setresgid: { parameters: [gid_t, gid_t, gid_t], result: int },
   // int setresuid(uid_t real, uid_t effective, uid_t saved)
   setresuid: { parameters: [uid_t, uid_t, uid_t], result: int },
+  // sighandler_t signal(int signal, sighandler_t handler)
+  signal: { parameters: [int, pointer], result: pointer },
   // int execve(const char *path, char *const argv[], char *const envp[])
   execve: { parameters: [buffer, buffer, buffer], result: int },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -3,6 +3,8 @@
  * server is out of reach, `DENORT_BIN` names the base binary.
  */
 import { dirname, join, resolve } from "node:path";
+import { HostError } from "../lib/host/command.ts";
+import { buildPreload, PRELOAD_EMBEDDED } from "../lib/host/preload_build.ts";
 
 const root = join(import.meta.dirname!, "..");
 const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
@@ -21,12 +23,22 @@ const args = [
   "--no-prompt",
   "--exclude=node_modules",
   "--include=lib/daemon_worker.ts",
+  "--include=dist/preload/liblevelip.so",
   `--v8-flags=${V8_FLAGS.join(",")}`,
   `--output=${output}`,
   "cli.ts",
 ];
 
 Deno.mkdirSync(dirname(output), { recursive: true });
+const library = decodeURIComponent(PRELOAD_EMBEDDED.pathname);
+Deno.mkdirSync(dirname(library), { recursive: true });
+try {
+  buildPreload(library);
+} catch (error) {
+  if (!(error instanceof HostError)) throw error;
+  console.error(`compile: ${error.explain()}`);
+  Deno.exit(1);
+}
 const { success } = await new Deno.Command(Deno.execPath(), {
   args,
   cwd: root,

@@ -39,11 +39,14 @@ export function createProgram(io: Io, finish: Finish): Command {
         ["lvl-ip ping --help", "more about one command"],
       ),
     );
-  program.showHelpAfterError("See: lvl-ip --help");
+  // What follows the name of a program that `run` runs belongs to that.
+  program.showHelpAfterError("See: lvl-ip --help").enablePositionalOptions();
   addLab(program, io, finish);
   addDaemon(program, io, finish);
   addPing(program, io, finish);
   addConnect(program, io, finish);
+  addRun(program, io, finish);
+  addShim(program, io, finish);
   addStatus(program, io, finish);
   addSetupNet(program, io, finish);
   addDoctor(program, io, finish);
@@ -216,6 +219,50 @@ function addConnect(program: Command, io: Io, finish: Finish): void {
     .action(async (where, options) => {
       finish(await (await import("./connect.ts")).connect(where, options, io));
     });
+}
+
+function addRun(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "run",
+    "run a program on the stack",
+    "Run a program, unchanged, with the sockets of the stack in place of the kernel's.",
+  )
+    .argument("<command...>", "after --: the program and its arguments")
+    .option("--daemon", "start a daemon for as long as the program runs, if none does")
+    .option("--socket <path>", SOCKET)
+    .passThroughOptions()
+    .addHelpText(
+      "after",
+      examples(
+        io,
+        ["lvl-ip run -- curl http://192.168.99.1/"],
+        ["lvl-ip run -- python3 -m http.server", "a server at the stack's address"],
+        ["lvl-ip run -- bash", "all that this shell starts, too"],
+        ["sudo lvl-ip run --daemon -- ssh 192.168.99.1", "no daemon needed before"],
+      ) + "\n\n" + [
+        "It works for programs that use the C library dynamically; static ones (most of",
+        "Go's) go on using the kernel's stack.",
+        "",
+        "Exit status: the program's; 126 if it cannot be run, 127 if it is not found.",
+      ].join("\n"),
+    )
+    .action(async (words: string[], options) => finish(await (await import("./run.ts")).run(words, options)));
+}
+
+function addShim(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "shim",
+    "tell where the library for LD_PRELOAD is",
+    "Put the library in place that puts programs on the stack, and tell where it is.",
+  )
+    .requiredOption("--path", "print its path")
+    .addHelpText(
+      "after",
+      examples(io, ["LD_PRELOAD=$(lvl-ip shim --path) curl http://192.168.99.1/", "what run does"]),
+    )
+    .action(async () => finish((await import("./shim.ts")).shim(io)));
 }
 
 function addStatus(program: Command, io: Io, finish: Finish): void {

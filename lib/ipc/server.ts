@@ -20,6 +20,9 @@ const ACCEPT_BUDGET = 64;
 /** Bytes that all clients together move before the device has its turn: about a millisecond, so that it need not wait. */
 const TURN_BUDGET = 2 * 1024 * 1024;
 
+/** What a client's turn counts for in that beside its bytes: it takes as long as moving so many. */
+const TURN_COST = 16 * 1024;
+
 /** When to try again after an accept that failed for want of a descriptor or memory. */
 const ACCEPT_RETRY_US = 100_000;
 
@@ -114,6 +117,7 @@ export class Server {
       }
       const client = runnable[i];
       client.queued = false;
+      service.moved += TURN_COST;
       if (!client.closed && client.role.run(client, service, now)) service.wake(client);
     }
     return !service.idle || (this.#acceptable.size > 0 && this.#retryAcceptAtUs === Infinity);

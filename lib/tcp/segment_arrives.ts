@@ -36,7 +36,8 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   }
   // third, check security: there is none
   // fourth, check the SYN bit. RFC 5961 4.2: a challenge ACK, never a reset.
-  if ((seg.flags & SYN) !== 0 && !isSimultaneousSynAck(tcb, seg)) {
+  const isSyn = (seg.flags & SYN) !== 0;
+  if (isSyn && !isSimultaneousSynAck(tcb, seg)) {
     if (isRepeatedSyn(tcb, seg)) repeatSynAck(tcb, now);
     else if (tcb.settings.rfc5961) challengeAck(tcb, now);
     // RFC 793 3.9: a SYN in the window is an error.
@@ -45,6 +46,8 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   }
   // fifth, check the ACK field
   if (!checkAckField(tcb, seg, now)) return;
+  // Our SYN-ACK may have been lost: this is another ACK of the peer's SYN, as Linux sends it.
+  if (isSyn) repeated(tcb, seg, advance(seg.seq, 1));
   // sixth, check the URG bit
   if ((seg.flags & URG) !== 0) urgentArrives(tcb, seg);
   // seventh, process the segment text
@@ -162,11 +165,12 @@ function textArrives(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   }
   if (canReceive(tcb.state)) receiveText(tcb, seg, now);
   // After the peer's FIN there can be no text: it is a repetition (or nonsense) and gets an ACK.
-  else if (tcb.finReceived) repeatedAfterFin(tcb, seg, end);
+  else if (tcb.finReceived) repeated(tcb, seg, end);
   return true;
 }
 
-function repeatedAfterFin(tcb: Tcb, seg: TcpHeader, end: number): void {
+/** What was here before came again: a D-SACK, at once. */
+function repeated(tcb: Tcb, seg: TcpHeader, end: number): void {
   noteDsack(tcb, seg.seq, end);
   enterQuickAck(tcb);
   tcb.ack.scheduled = true;

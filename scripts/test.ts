@@ -28,11 +28,7 @@ const OWN_GROUPS = ["fuzz", "packetdrill", "e2e"];
 const ALONE = ["ffi", "host", "ipc"];
 
 const GROUPS: Group[] = [
-  {
-    name: "unit",
-    what: "each room by itself, in virtual time",
-    run: () => denoTest(unitFolders(), ["--parallel"]),
-  },
+  { name: "unit", what: "each room by itself, in virtual time", run: unitTests },
   { name: "fuzz", what: "random impairments, calls and frames", run: () => denoTest(["tests/fuzz"]) },
   { name: "packet", what: "packetdrill scripts and their runner", run: packetTests },
   { name: "e2e", what: "real TAP and kernel peer, with deno run", run: () => denoTest(["tests/e2e"]) },

@@ -117,6 +117,8 @@ function outcomeOfConnect(core: Core, socket: StreamSocket): number {
 /** Makes the socket as good as new; what was bound stays bound. */
 function disconnect(core: Core, socket: StreamSocket): void {
   const { tcb } = socket;
+  // What came in before the end is lost with the connection.
+  tcb.receiveBuffer.release();
   socket.phase = Phase.UNCONNECTED;
   socket.connection = null;
   socket.tcb = core.newTcb();

@@ -177,6 +177,7 @@ export function takeFinAfterGap(tcb: Tcb, now: number): void {
   tcb.outOfOrder.clear();
   tcb.recentSackCount = 0;
   tcb.dsackPending = false;
+  if (tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   scheduleAck(tcb);
   tcb.events |= EVENT_FIN | EVENT_READABLE;
   if (tcb.state === State.ESTABLISHED || tcb.state === State.SYN_RECEIVED) {

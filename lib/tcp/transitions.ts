@@ -65,8 +65,8 @@ export function toClosed(tcb: Tcb, error: number): void {
   if (error !== 0) {
     tcb.error = error;
     tcb.events |= EVENT_ERROR;
-    tcb.receiveBuffer.release();
   }
+  if (error !== 0 || tcb.orphan || tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   tcb.events |= EVENT_READABLE | EVENT_WRITABLE | EVENT_FIN;
   if (!tcb.intents.reset) tcb.events |= EVENT_CLOSED;
 }

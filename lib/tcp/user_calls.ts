@@ -108,7 +108,8 @@ export function consume(tcb: Tcb, n: number, now: number): void {
 function wasRead(tcb: Tcb, n: number, now: number): void {
   tcb.rcv.readSeq = advance(tcb.rcv.readSeq, n);
   if (tcb.rcv.urgent && !gt(tcb.rcv.up, tcb.rcv.readSeq)) tcb.rcv.urgent = false;
-  tcb.receiveBuffer.releaseIfEmpty();
+  // Bytes placed beyond a gap keep the memory; what lies beyond the peer's FIN does not.
+  if (tcb.receiveBuffer.length === 0 && tcb.outOfOrder.count === 0) tcb.receiveBuffer.release();
   if (tcb.state === State.CLOSED) return;
   tuneReceiveBuffer(tcb, now);
   afterRead(tcb, n);
@@ -150,7 +151,10 @@ function queueFin(tcb: Tcb): void {
 export function close(tcb: Tcb, now: number): number {
   tcb.orphan = true;
   tcb.readShut = true;
-  if (tcb.state === State.CLOSED) return 0;
+  if (tcb.state === State.CLOSED) {
+    tcb.receiveBuffer.release();
+    return 0;
+  }
   if (tcb.state === State.SYN_SENT) {
     toClosed(tcb, 0);
   } else if (tcb.receiveBuffer.length > 0 || tcb.user.linger === 0) {

@@ -175,6 +175,32 @@ Deno.test("a FIN waits for the shut window too, and goes when it opens", () => {
   b.arrives(". 1:1(0) ack 10001 win 5000").expect("FP. 10001:10101(100) ack 1");
 });
 
+Deno.test("a FIN alone waits for a shut window, which is probed for it", () => {
+  const b = Bench.open();
+  b.write(1000);
+  b.arrives(". 1:1(0) ack 1001 win 0").clear();
+  b.shutdown(1);
+  b.expect().pass(400 * MS).expect(". 1000:1000(0) ack 1");
+  b.arrives(". 1:1(0) ack 1001 win 1").expect("F. 1001:1001(0) ack 1");
+});
+
+Deno.test("a bare FIN is taken in by a shut window: it needs no room (as Linux)", () => {
+  const b = Bench.accept({ receiveBuffer: 4000, receiveBufferMax: 4000 });
+  for (let i = 0; i < 4; i++) b.arrives(`. ${1 + i * 1000}:${1001 + i * 1000}(1000) ack 1`);
+  b.pass(SECOND);
+  assertEquals(b.last!.header.window, 0);
+  b.arrives("F. 4001:4001(0) ack 1");
+  assertEquals([b.state, b.read(), b.read()], ["CLOSE-WAIT", 4000, 0]);
+});
+
+Deno.test("out-of-order data never lies beyond the window, and the window never covers less than it promised", () => {
+  const b = Bench.accept({ receiveBuffer: 4000, receiveBufferMax: 4000 });
+  b.arrives(". 3001:4001(1000) ack 1").arrives(". 2001:3001(1000) ack 1").arrives(". 4001:5001(1000) ack 1");
+  assertEquals([b.tcb.outOfOrder.count, (b.tcb.outOfOrder.right(0) - 5000) | 0], [1, 4001]);
+  b.arrives(". 1:2001(2000) ack 1");
+  assertEquals([b.last!.header.window, b.read()], [0, 4000]);
+});
+
 Deno.test("a window that shrinks is honoured: nothing new beyond it, no harm", () => {
   const b = Bench.open();
   b.write(5000);

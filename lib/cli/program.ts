@@ -237,9 +237,9 @@ function addRun(program: Command, io: Io, finish: Finish): void {
       examples(
         io,
         ["lvl-ip run -- curl http://192.168.99.1/"],
-        ["lvl-ip run -- python3 -m http.server", "a server at the stack's address"],
-        ["lvl-ip run -- bash", "all that this shell starts, too"],
-        ["sudo lvl-ip run --daemon -- ssh 192.168.99.1", "no daemon needed before"],
+        ["lvl-ip run -- python3 -m http.server", "at the stack's address"],
+        ["lvl-ip run -- bash", "and all that this shell starts"],
+        ["sudo lvl-ip run --daemon -- bash", "starts its own daemon"],
       ) + "\n\n" + [
         "It works for programs that use the C library dynamically; static ones (most of",
         "Go's) go on using the kernel's stack.",
@@ -260,7 +260,7 @@ function addShim(program: Command, io: Io, finish: Finish): void {
     .requiredOption("--path", "print its path")
     .addHelpText(
       "after",
-      examples(io, ["LD_PRELOAD=$(lvl-ip shim --path) curl http://192.168.99.1/", "what run does"]),
+      examples(io, ["LD_PRELOAD=$(lvl-ip shim --path) curl http://192.168.99.1/"]),
     )
     .action(async () => finish((await import("./shim.ts")).shim(io)));
 }

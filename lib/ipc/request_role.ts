@@ -1,5 +1,5 @@
 import { Memory } from "../buffer/memory.ts";
-import { EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EPROTO } from "../errno.ts";
+import { EACCES, EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EPROTO } from "../errno.ts";
 import type { SocketKind } from "../stack/socket_types.ts";
 import { parseIp } from "../wire/address.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
@@ -29,6 +29,12 @@ const BUDGET = 16;
 /** The mouth for requests: what every connection is at first, and what those for control calls stay. */
 export class RequestRole implements Role {
   readonly #reader = new RequestReader();
+  readonly #refuse: ((client: ClientSocket) => void) | null;
+
+  /** `refuse`: for clients that may only ask about sockets whose id they know; told when one asks for more. */
+  constructor(refuse: ((client: ClientSocket) => void) | null = null) {
+    this.#refuse = refuse;
+  }
 
   run(client: ClientSocket, service: Service, now: number): boolean {
     for (let left = BUDGET; left > 0; left--) {
@@ -51,9 +57,21 @@ export class RequestRole implements Role {
 
   end(): void {}
 
+  #mayAsk({ scratch, record }: Service, length: number): boolean {
+    if (length < RECORD_SIZE || !decodeRecord(scratch.view, 0, record)) return false;
+    const { op, id } = record;
+    return id !== 0n && op !== OP.accept && (NAMED.has(op) || op === OP.listen);
+  }
+
   #handle(client: ClientSocket, service: Service, length: number, now: number): void {
     const { record } = service;
     let errno: number = EPROTO;
+    if (this.#refuse !== null && !this.#mayAsk(service, length)) {
+      this.#refuse(client);
+      service.record.reset(OP.none).errno = EACCES;
+      service.answer(client, service.record);
+      return service.drop(client, now);
+    }
     if (decodeRecord(service.scratch.view, 0, record)) {
       errno = checkFields(record) || serve(client, service, record, length, now);
     } else {

@@ -1,4 +1,4 @@
-import { EACCES, EAGAIN, ECONNABORTED, EINTR } from "../errno.ts";
+import { EACCES, EAGAIN, ECONNABORTED, EINTR, EMFILE } from "../errno.ts";
 import { ClientSocket } from "./client_socket.ts";
 import {
   EPOLLERR,
@@ -22,6 +22,11 @@ const TURN_BUDGET = 2 * 1024 * 1024;
 
 /** What a client's turn counts for in that beside its bytes: it takes as long as moving so many. */
 const TURN_COST = 16 * 1024;
+
+/** Connections of one user's programs, as the kernel limits open files. */
+const MAX_CLIENTS = 65536;
+/** Of a user who may not open sockets, and only asks about those of others. */
+const MAX_STRANGERS = 256;
 
 /** When to try again after an accept that failed for want of a descriptor or memory. */
 const ACCEPT_RETRY_US = 100_000;
@@ -52,6 +57,9 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #service: Service;
   readonly #requests = new RequestRole();
+  /** Of strangers: they may hold a socket that another user's process made, and control that one. */
+  readonly #strangersRequests = new RequestRole((client) => this.#refuse(client));
+  #now = 0;
   /** Listeners that may have more connections. */
   readonly #acceptable: Set<number>;
   #retryAcceptAtUs = Infinity;
@@ -167,21 +175,28 @@ export class Server {
     const service = this.#service;
     const peer = service.host.credentials(fd);
     if (peer === null) return service.host.close(fd);
-    const client = new ClientSocket(fd, peer, this.#requests);
-    if (!this.#mayUse(fd, peer)) {
-      service.counters.clientsRefused++;
-      service.record.reset(OP.none).errno = EACCES;
-      service.answer(client, service.record);
-      this.#warn(`Refused process ${peer.pid} of user ${peer.uid}; --group lets a group's members in`, now);
+    this.#now = now;
+    const isStranger = !this.#mayUse(fd, peer);
+    const errno = isStranger && service.countOf(peer.uid) >= MAX_STRANGERS
+      ? EACCES
+      : service.countOf(peer.uid) >= MAX_CLIENTS
+      ? EMFILE
+      : 0;
+    if (errno !== 0) {
+      service.record.reset(OP.none).errno = errno;
+      service.answer(new ClientSocket(fd, peer, this.#requests), service.record);
       return service.host.close(fd);
     }
-    service.clients.set(fd, client);
+    if (service.adopt(fd, peer, isStranger ? this.#strangersRequests : this.#requests) === null) return;
     service.counters.clientsAccepted++;
-    if (service.host.watch(fd) < 0) {
-      service.clients.delete(fd);
-      return service.host.close(fd);
-    }
-    service.wake(client);
+  }
+
+  #refuse({ peer }: ClientSocket): void {
+    this.#service.counters.clientsRefused++;
+    this.#warn(
+      `Refused process ${peer.pid} of user ${peer.uid}; --group lets a group's members in`,
+      this.#now,
+    );
   }
 
   #warn(message: string, now: number): void {

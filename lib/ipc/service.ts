@@ -49,6 +49,7 @@ export class Service {
   descriptorFreed = false;
   readonly #tombstones = new Map<bigint, number>();
   readonly #waiting = new Set<ClientSocket>();
+  readonly #perUser = new Map<number, number>();
   #runnable: ClientSocket[] = [];
 
   /** `describe`: the text that `status` answers with, JSON. */
@@ -135,6 +136,9 @@ export class Service {
     if (client.handle >= 0) this.byHandle.delete(client.handle);
     if (client.id !== 0n) this.byId.delete(client.id);
     this.clients.delete(client.fd);
+    const left = this.countOf(client.peer.uid) - 1;
+    if (left > 0) this.#perUser.set(client.peer.uid, left);
+    else this.#perUser.delete(client.peer.uid);
     this.host.close(client.fd);
     this.descriptorFreed = true;
     for (const waiting of this.#waiting) this.wake(waiting);
@@ -149,8 +153,14 @@ export class Service {
     }
     const client = new ClientSocket(fd, peer, role);
     this.clients.set(fd, client);
+    this.#perUser.set(peer.uid, this.countOf(peer.uid) + 1);
     this.wake(client);
     return client;
+  }
+
+  /** Connections that a user's programs have. */
+  countOf(uid: number): number {
+    return this.#perUser.get(uid) ?? 0;
   }
 
   /** The client gets a turn when a descriptor was given back. */

@@ -19,7 +19,9 @@ Deno.test("commands, options and values are completed", async () => {
     "help",
     "lab",
     "ping",
+    "run",
     "setup-net",
+    "shim",
     "status",
   ]);
   assertEquals(await complete("da"), { values: ["daemon"], directive: ":4" });

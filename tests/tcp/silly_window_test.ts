@@ -60,7 +60,7 @@ Deno.test("TCP_CORK: only full segments, until it is taken off", () => {
   b.expect("P. 1001:1501(500) ack 1");
 });
 
-Deno.test("TCP_CORK holds back for 200 ms at most, as Linux does", () => {
+Deno.test("TCP_CORK with nothing in flight holds back for an RTO at most (200 ms at least), as Linux does", () => {
   const b = Bench.open();
   b.option(IPPROTO_TCP, TcpOption.CORK, 1);
   b.write(500);

@@ -96,7 +96,7 @@ class Conversation {
   #peerClosed = false;
   /** How the conversation ends early, if it does. */
   readonly #end = Promise.withResolvers<number>();
-  #silence: number | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
   readonly #silenceMs: number;
 
   constructor(

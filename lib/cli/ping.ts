@@ -107,7 +107,7 @@ class PingCommand {
   #startUs = 0;
   /** When the last answer came. */
   #lastUs = 0;
-  #timers: number[] = [];
+  #timers: ReturnType<typeof setTimeout>[] = [];
   #local: LocalHost | undefined;
 
   constructor(

@@ -110,7 +110,7 @@ export async function runInside(args: readonly string[]): Promise<number> {
     stderr: "inherit",
   }).spawn();
   let over = false;
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const handOn = (signal: Deno.Signal) => () => {
     const inside = firstChild(child.pid);
     if (inside === null || over) return;

@@ -85,14 +85,11 @@ function takeOutOfOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offs
 /** RFC 2883 4.2: what of [from, to) lies in the out-of-order data already: the first such piece is reported. */
 function noteOverlap(tcb: Tcb, from: number, to: number): void {
   const { outOfOrder } = tcb;
-  for (let i = 0; i < outOfOrder.count && lt(outOfOrder.left(i), to); i++) {
-    const left = later(outOfOrder.left(i), from);
-    const right = earlier(outOfOrder.right(i), to);
-    if (lt(left, right)) {
-      noteDsack(tcb, left, right);
-      return;
-    }
-  }
+  const first = outOfOrder.search(from);
+  if (first === outOfOrder.count) return;
+  const left = later(outOfOrder.left(first), from);
+  const right = earlier(outOfOrder.right(first), to);
+  if (lt(left, right)) noteDsack(tcb, left, right);
 }
 
 /** The block that holds `seq` becomes the first of the next SACK option (RFC 2018 4). */

@@ -35,6 +35,8 @@ export class AckFacts {
   flags = 0;
   previousUna = 0;
   packetsOutBefore = 0;
+  /** End of the highest SACKed segment before this ACK's own blocks; SND.UNA if there was none. */
+  highestSackedBefore = 0;
   deliveredBefore = 0;
   lostBefore = 0;
   /** `delivered` as it was when the latest of the newly acknowledged was sent: tells rounds apart. */
@@ -54,6 +56,7 @@ export class AckFacts {
   start(tcb: Tcb): void {
     this.flags = 0;
     this.previousUna = tcb.snd.una;
+    this.highestSackedBefore = tcb.queue.sackedOut > 0 ? tcb.recovery.highestSacked : tcb.snd.una;
     this.packetsOutBefore = tcb.queue.packetsOut;
     this.deliveredBefore = tcb.recovery.delivered;
     this.lostBefore = tcb.recovery.lost;

@@ -129,16 +129,15 @@ function finishAck(tcb: Tcb, now: number): void {
 
 /** Removes what is acknowledged from the retransmission queue and the send buffer, and takes the RTT (RFC 6298 3). */
 function cleanQueue(tcb: Tcb, seg: TcpHeader, now: number): void {
-  const { snd, queue } = tcb;
+  const { queue } = tcb;
   const ack = seg.ack;
-  const highestSacked = tcb.queue.sackedOut > 0 ? tcb.recovery.highestSacked : snd.una;
   const acked = takeAcked(tcb, ack, now);
   if ((facts.flags & Fact.UNA_ADVANCED) !== 0) freeAcked(tcb, ack);
   takeRtt(tcb, seg, now);
   if (acked === 0) return;
   facts.flags |= Fact.SET_TIMER;
   if (tcb.options.sack) {
-    if (lt(facts.reordered, highestSacked)) checkSackReordering(tcb, facts.reordered);
+    if (lt(facts.reordered, facts.highestSackedBefore)) checkSackReordering(tcb, facts.reordered);
   } else {
     removeRenoSacks(tcb, acked);
   }

@@ -19,8 +19,8 @@ const MIN_PATH_MTU = 552;
 export function icmpError(tcb: Tcb, errno: number, _hard: boolean, seq: number, _now: number): void {
   if (tcb.state === State.CLOSED) {
     // The reset of an aborted connection cannot be delivered: forget it.
-    if (tcb.intents.reset) {
-      tcb.intents.reset = false;
+    if (tcb.intents.reset || tcb.intents.strayReset) {
+      tcb.intents.reset = tcb.intents.strayReset = false;
       toClosed(tcb, tcb.error);
     }
     return;

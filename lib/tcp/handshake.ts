@@ -181,7 +181,7 @@ function establish(tcb: Tcb, now: number): void {
     rtt.rtoUs = Math.max(rtt.rtoUs, RTO_AFTER_LOST_SYN_US);
     rtt.backoff = 0;
   }
-  totals.lastDataSentUs = totals.lastAckReceivedUs = now;
+  totals.lastDataSentUs = totals.lastAckReceivedUs = tcb.ack.lastReceivedUs = now;
   startKeepalive(tcb, now);
   startMtuProbing(tcb, now);
 }

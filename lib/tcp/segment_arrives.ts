@@ -160,7 +160,10 @@ function urgentArrives(tcb: Tcb, seg: TcpHeader): void {
 function textArrives(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const end = advance(seg.seq, seg.payloadLength);
   if (tcb.orphan && gt(end, tcb.rcv.nxt) && tcb.state !== State.SYN_RECEIVED) {
-    resetConnection(tcb, 0);
+    // As to a segment without a connection, which it soon will be (RFC 9293 3.10.7.1).
+    tcb.intents.strayReset = true;
+    tcb.intents.resetSeq = seg.ack;
+    toClosed(tcb, 0);
     return false;
   }
   if (canReceive(tcb.state)) receiveText(tcb, seg, now);

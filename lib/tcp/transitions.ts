@@ -68,7 +68,7 @@ export function toClosed(tcb: Tcb, error: number): void {
   }
   if (error !== 0 || tcb.orphan || tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   tcb.events |= EVENT_READABLE | EVENT_WRITABLE | EVENT_FIN;
-  if (!tcb.intents.reset) tcb.events |= EVENT_CLOSED;
+  if (!tcb.intents.reset && !tcb.intents.strayReset) tcb.events |= EVENT_CLOSED;
 }
 
 /** Ends the connection with a RST (RFC 9293 3.10.5): it is forgotten once that segment is sent. */

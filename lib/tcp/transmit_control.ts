@@ -43,6 +43,7 @@ export function sendStrayReset(tcb: Tcb, out: TcpHeader): boolean {
   out.ack = 0;
   out.flags = RST;
   out.window = 0;
+  if (tcb.state === State.CLOSED && !tcb.intents.reset) tcb.events |= EVENT_CLOSED;
   return true;
 }
 

@@ -116,7 +116,8 @@ export function sendNew(
   const inFlight = queue.inFlight;
   let quota = tcb.cwnd - inFlight;
   if (quota <= 0) {
-    if (!force) {
+    // A FIN alone is no load (Linux makes the same exception).
+    if (!force && unsent > 0) {
       noteWindowUse(tcb, true, now);
       return false;
     }

@@ -56,7 +56,7 @@ Deno.test("data for an orphan is answered with a reset (RFC 9293 3.10.7.4, seven
     const b = Bench.open().close().clear();
     if (acked) b.arrives(". 1:1(0) ack 2");
     b.arrives(`P. 1:101(100) ack ${acked ? 2 : 1}`);
-    assertEquals([b.state, b.sent.length, b.sent[0].text.slice(0, 2)], ["CLOSED", 1, "R."]);
+    assertEquals([b.state, b.sent.length, b.sent[0].text.slice(0, 2)], ["CLOSED", 1, "R "]);
   }
 });
 

@@ -15,9 +15,12 @@
 #define SO_SNDTIMEO_64 67
 
 /* Those that the kernel heeds on the Unix socket just as it would on its own. */
-static bool is_native(int level, int name) {
+static bool is_native(uint64_t tag, int level, int name) {
   if (level != SOL_SOCKET) return false;
   switch (name) {
+    case SO_SNDBUF:
+      /* Of a datagram socket that is where what was sent waits for the daemon. */
+      return is_datagram(tag);
     case SO_RCVTIMEO:
     case SO_SNDTIMEO:
     case SO_RCVTIMEO_64:
@@ -70,7 +73,7 @@ static int set_bytes(struct lvlip_record *record, const void *value, socklen_t l
 
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
-  if (tag == 0 || is_native(level, name)) return real->setsockopt(fd, level, name, value, length);
+  if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
   if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP) return fail(ENOPROTOOPT);
   if (level == IPPROTO_TCP && is_datagram(tag)) return fail(ENOPROTOOPT);
   struct lvlip_record record;
@@ -145,7 +148,7 @@ static int ask_option(uint64_t tag, int level, int name, void *value, socklen_t 
 
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length) {
   uint64_t tag = lvlip_tag(fd);
-  if (tag == 0 || is_native(level, name)) return real->getsockopt(fd, level, name, value, length);
+  if (tag == 0 || is_native(tag, level, name)) return real->getsockopt(fd, level, name, value, length);
   if (level == SOL_SOCKET) {
     int result;
     if (get_local(fd, tag, name, &result)) return give_int(result, value, length);

@@ -1,3 +1,4 @@
+import { wallClockUs } from "../../ffi/clock.ts";
 import { type Epoll, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../ffi/epoll.ts";
 import { SysError } from "../../ffi/errno.ts";
 import { O_CLOEXEC } from "../../ffi/libc.ts";
@@ -33,6 +34,7 @@ export class LinuxUnixHost implements UnixHost {
   readonly send = sendSlices as UnixHost["send"];
   readonly sendDescriptor = sendDescriptor;
   readonly setTag = setTag;
+  readonly wallClockUs = wallClockUs;
 
   shutdownWrite(fd: number): number {
     return shutdownSocket(fd, SHUT_WR);

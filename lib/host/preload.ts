@@ -19,7 +19,7 @@ export function preloadPath(): string {
 
 function installEmbedded(): string {
   const library = Deno.readFileSync(PRELOAD_EMBEDDED);
-  return inPrivateFolder(hashOf(library), (path) => {
+  return inPrivateFolder(folders(), hashOf(library), (path) => {
     const unfinished = `${path}.${Deno.pid}`;
     Deno.writeFileSync(unfinished, library, { mode: FILE_MODE });
     Deno.chmodSync(unfinished, FILE_MODE);
@@ -28,7 +28,8 @@ function installEmbedded(): string {
 }
 
 function installCompiled(): string {
-  return inPrivateFolder(hashOf(preloadRecipe()), buildPreload);
+  const checkout = decodeURIComponent(new URL("../../.cache/preload", import.meta.url).pathname);
+  return inPrivateFolder([checkout, ...folders()].filter(isLoadable), hashOf(preloadRecipe()), buildPreload);
 }
 
 function hashOf(data: Uint8Array | string): string {
@@ -36,9 +37,9 @@ function hashOf(data: Uint8Array | string): string {
 }
 
 /** The library under `name` in the first folder that will do, made by `make` if it is not there. */
-function inPrivateFolder(name: string, make: (path: string) => void): string {
+function inPrivateFolder(bases: string[], name: string, make: (path: string) => void): string {
   const failures: string[] = [];
-  for (const base of folders()) {
+  for (const base of bases) {
     const folder = `${base}/${name}`;
     const path = `${folder}/${NAME}`;
     try {
@@ -54,12 +55,17 @@ function inPrivateFolder(name: string, make: (path: string) => void): string {
   throw new HostError(`Cannot store the library for programs in ${failures.join(" or ")}`);
 }
 
-/** LD_PRELOAD takes no spaces and colons; a folder in /run would not do, it is mounted noexec at times. */
+/** LD_PRELOAD takes no spaces and colons. */
+function isLoadable(folder: string): boolean {
+  return !/[\s:]/.test(folder);
+}
+
+/** A folder in /run would not do, it is mounted noexec at times. */
 function folders(): string[] {
   const home = Deno.env.get("HOME");
   const cache = Deno.env.get("XDG_CACHE_HOME") || (home ? `${home}/.cache` : "");
   const wanted = Deno.uid() === 0 ? ["/var/cache/lvl-ip"] : cache ? [`${cache}/lvl-ip`] : [];
-  return [...wanted, `/tmp/lvl-ip-${Deno.uid()}`].filter((folder) => !/[\s:]/.test(folder));
+  return [...wanted, `/tmp/lvl-ip-${Deno.uid()}`].filter(isLoadable);
 }
 
 /** A library that somebody else could have put there would be code of theirs in our programs. */

@@ -179,7 +179,7 @@ export class DatagramRole implements Role {
     if (!bare) {
       const flags = failed ? DATAGRAM_QUEUED : this.#wants;
       const ageUs = now - datagram.receivedAtUs;
-      const timestampUs = (flags & DATAGRAM_TIMESTAMP) === 0 ? 0 : Date.now() * 1000 - ageUs;
+      const timestampUs = (flags & DATAGRAM_TIMESTAMP) === 0 ? 0 : service.host.wallClockUs() - ageUs;
       encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
     }
     buffer.bytes.set(datagram.bytes.subarray(0, length), header);

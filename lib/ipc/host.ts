@@ -35,6 +35,8 @@ export interface UnixHost {
   sendDescriptor(fd: number, descriptor: number, memory: Memory, offset: number, length: number): number;
   /** Marks a program's end as what it is, see tag.ts. */
   setTag(fd: number, tag: bigint): number;
+  /** Microseconds since 1970. */
+  wallClockUs(): number;
   /** How many bytes may lie unread in a socket that we write to; about. */
   setSendBuffer(fd: number, bytes: number): number;
 }

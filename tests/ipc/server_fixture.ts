@@ -48,6 +48,7 @@ export class Fixture implements Disposable {
       socketPair: (type) => linux.socketPair(type),
       sendDescriptor: linux.sendDescriptor,
       setTag: linux.setTag,
+      wallClockUs: linux.wallClockUs,
       setSendBuffer: (fd, bytes) => linux.setSendBuffer(fd, bytes),
       ...options.host,
     };

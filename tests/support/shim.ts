@@ -1,0 +1,98 @@
+/** A world with a daemon, in which programs run on the stack (10.0.0.4) against the kernel (10.0.0.5). */
+import { lvlIp, type Namespace, Namespaces, type RunOptions, type WorldProcess } from "./netns.ts";
+
+export const STACK = "10.0.0.4";
+export const KERNEL = "10.0.0.5";
+
+export class ShimWorld implements AsyncDisposable {
+  private constructor(
+    readonly world: Namespaces,
+    readonly net: Namespace,
+    readonly daemon: WorldProcess,
+    readonly socketPath: string,
+  ) {}
+
+  static async start(...options: string[]): Promise<ShimWorld> {
+    const world = await Namespaces.create();
+    const [net] = world.all;
+    const socketPath = `${world.directory}/lvl-ip.sock`;
+    // Programs that change their user must still reach the socket.
+    await Deno.chmod(world.directory, 0o755);
+    const daemon = await net.spawn([...lvlIp, "daemon", "--socket", socketPath, ...options]);
+    await daemon.waitFor(/ready/);
+    return new ShimWorld(world, net, daemon, socketPath);
+  }
+
+  get directory(): string {
+    return this.world.directory;
+  }
+
+  /** The words that run `command` on the stack. */
+  onStack(command: readonly string[]): string[] {
+    return [...lvlIp, "run", "--socket", this.socketPath, "--", ...command];
+  }
+
+  /** Runs `command` on the stack to its end; throws when it fails, else answers with its stdout. */
+  exec(command: readonly string[], options?: RunOptions): Promise<string> {
+    return this.net.exec(this.onStack(command), options);
+  }
+
+  spawn(command: readonly string[], options?: RunOptions): Promise<WorldProcess> {
+    return this.net.spawn(this.onStack(command), options);
+  }
+
+  /** A server of the kernel, once it accepts connections on `port`. */
+  async kernelServer(port: number, command: readonly string[]): Promise<WorldProcess> {
+    const process = await this.net.spawn(command);
+    await this.#untilOpen(KERNEL, port, process);
+    return process;
+  }
+
+  /** A server of the stack, once it accepts connections on `port`. */
+  async stackServer(port: number, command: readonly string[]): Promise<WorldProcess> {
+    const process = await this.spawn(command);
+    await this.#untilOpen(STACK, port, process);
+    return process;
+  }
+
+  async #untilOpen(address: string, port: number, process: WorldProcess): Promise<void> {
+    const probe =
+      `for i in $(seq 100); do (exec 3<>/dev/tcp/${address}/${port}) 2>/dev/null && exit 0; sleep 0.05
+      done; exit 1`;
+    const { code } = await this.net.run(["bash", "-c", probe]);
+    if (code !== 0) {
+      process.kill();
+      const { stdout, stderr } = await process.finished();
+      throw new Error(
+        `${process.command.join(" ")} does not listen on ${address}:${port}\n${stdout}${stderr}`,
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world[Symbol.asyncDispose]();
+  }
+}
+
+/** Whether all programs are installed; if not, says so once for each that lacks. */
+export function hasPrograms(...names: string[]): boolean {
+  const missing = names.filter((name) => !isInstalled(name));
+  for (const name of missing) {
+    if (!reported.has(name)) console.error(`tests with ${name} are skipped: it is not installed`);
+    reported.add(name);
+  }
+  return missing.length === 0;
+}
+
+const reported = new Set<string>();
+
+function isInstalled(name: string): boolean {
+  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/bin"];
+  return folders.some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

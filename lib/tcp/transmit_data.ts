@@ -18,7 +18,8 @@ const ECT0 = 2;
 /** Lost segments go before new ones, as far as the congestion window allows (RFC 6675 5, step C). */
 export function retransmitLost(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
   const { queue, snd } = tcb;
-  if (queue.lostOut === 0 || queue.lostOut === queue.retransOut || queue.inFlight >= tcb.cwnd) return false;
+  // Not "as many are lost as were sent again": a probe sends again what is not lost, and would hide what is.
+  if (queue.lostOut === 0 || queue.inFlight >= tcb.cwnd) return false;
   const node = queue.nextToResend();
   if (node === null) return false;
   // The peer may have shrunk its window; what it does not want any more is not sent, the head excepted.

@@ -56,7 +56,7 @@ function checkSequence({ snd, rcv, state, sendBuffer, receiveBuffer, outOfOrder 
 }
 
 /** The counters of the retransmit queue say what a recount says, and its segments lie end to end. */
-function checkScoreboard({ queue, snd, cwnd }: Tcb, what: string): void {
+function checkScoreboard({ queue, snd, cwnd, options }: Tcb, what: string): void {
   let [packets, sacked, lost, retransmitted] = [0, 0, 0, 0];
   let end = 0;
   for (let node = queue.head; node !== null; node = node.next) {
@@ -71,6 +71,11 @@ function checkScoreboard({ queue, snd, cwnd }: Tcb, what: string): void {
   }
   if (queue.tail !== null) {
     assertEquals(queue.tail.end, snd.nxt, `${what}: the retransmit queue ends before SND.NXT`);
+  }
+  if (!options.sack) {
+    // Nobody tells which segments arrived: duplicate ACKs are counted instead, as many as there are segments at most.
+    assertLessOrEqual(queue.sackedOut + lost, packets, `${what}: duplicate ACKs`);
+    sacked = queue.sackedOut;
   }
   assertEquals(
     [queue.packetsOut, queue.sackedOut, queue.lostOut, queue.retransOut],

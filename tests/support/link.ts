@@ -39,6 +39,8 @@ export interface LinkOptions {
   tcp?: StackConfig["tcp"];
   tcpA?: StackConfig["tcp"];
   tcpB?: StackConfig["tcp"];
+  /** When the clock starts, microseconds: sequence numbers and timestamps depend on it. */
+  startUs?: number;
   /** How many of the last frames a failure shows; 40 by default. */
   trace?: number;
 }
@@ -104,7 +106,7 @@ export class Host {
 }
 
 export class Link {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly a: Host;
   readonly b: Host;
   /** The ends of the cable: `onSend` sees what passed the impairment. */
@@ -116,6 +118,7 @@ export class Link {
 
   constructor(options: LinkOptions = {}) {
     const { mtu, features, latencyUs = 50 } = options;
+    this.clock = new VirtualClock(options.startUs);
     this.cableA = new MemoryDevice({ name: "a", mtu, features, latencyUs });
     this.cableB = new MemoryDevice({ name: "b", mtu, features, latencyUs });
     MemoryDevice.join(this.cableA, this.cableB);

@@ -3,9 +3,11 @@
  * which the bounds on the time of each transfer stand for. Exact and repeatable: a failure shows the last frames.
  */
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { flatten } from "../../lib/buffer/frame.ts";
+import { decode } from "../support/decode.ts";
 import { watchFlight } from "../support/invariants.ts";
 import { Link, type LinkOptions } from "../support/link.ts";
-import { transfer, type TransferOptions, type TransferResult } from "../support/transfer.ts";
+import { connect, transfer, type TransferOptions, type TransferResult } from "../support/transfer.ts";
 
 const MB = 1 << 20;
 
@@ -115,4 +117,57 @@ Deno.test("transfer: small MTU, small chunks, small buffers", () => {
   transfer(new Link({ mtu: 576, impair: "loss=2% delay=1ms" }), { bytes: MB, bytesBack: MB, chunk: 999 });
   const tcp = { receiveBuffer: 4096, receiveBufferMax: 4096, sendBuffer: 4608, sendBufferMax: 4608 };
   transfer(new Link({ tcp, impair: "loss=2% delay=1ms" }), { bytes: MB / 4, bytesBack: MB / 4 });
+});
+
+/** What each side's SYN says: its sequence number and its timestamp. */
+function firstNumbers(startUs: number): { seq: number; timestamp: number }[] {
+  const link = new Link({ startUs });
+  const found: { seq: number; timestamp: number }[] = [];
+  for (const host of [link.a, link.b]) {
+    host.onTransmit = (frame) => {
+      const bytes = new Uint8Array(frame.totalLength);
+      flatten(frame, bytes, 0);
+      const { tcp } = decode(bytes);
+      const option = tcp?.options.find(({ kind }) => kind === 8);
+      if (!tcp || !option || (tcp.flags & 2) === 0) return;
+      const view = new DataView(option.data.buffer, option.data.byteOffset);
+      found.push({ seq: tcp.seq, timestamp: view.getInt32(0) });
+    };
+  }
+  connect(link);
+  return found;
+}
+
+/** Starts the clock so that a number which grows by one every `unitUs` is `target` where it was `seen`. */
+function startFor(startUs: number, seen: number, target: number, unitUs: number): number {
+  return startUs + ((target - seen) >>> 0) * unitUs;
+}
+
+Deno.test("transfer: sequence numbers and timestamps that wrap, of either side, signed and unsigned", () => {
+  const startUs = 1e9;
+  const first = firstNumbers(startUs);
+  for (const boundary of [0, -0x80000000]) {
+    const starts = first.flatMap(({ seq, timestamp }) => [
+      // A sequence number moves on by one in 4 us (RFC 6528), a timestamp in a millisecond.
+      startFor(startUs, seq, (boundary - 300_000) | 0, 4),
+      startFor(startUs, timestamp, (boundary - 200) | 0, 1000),
+    ]);
+    for (const [index, start] of starts.entries()) {
+      const [a, b] = firstNumbers(start);
+      const near = [a.seq, a.timestamp, b.seq, b.timestamp][index];
+      assertLess((boundary - near) | 0, 300_001, "the numbers do not start where they should");
+      for (const impair of ["delay=50ms rate=50mbit queue=100", "loss=3% delay=20ms reorder=5%"]) {
+        const link = new Link({ impair, startUs: start });
+        watchFlight(link);
+        transfer(link, { bytes: MB, bytesBack: MB, limitUs: 60e6 });
+      }
+    }
+  }
+});
+
+Deno.test("transfer: a tail that was probed and then SACKed does not keep the RTO from sending the head again", () => {
+  const impair = "out.loss=3.6% out.duplicate=40.3% out.reorder=0.1% out.jitter=1ms seed=411692011";
+  const small = { windowScaling: false, receiveBuffer: 2048 };
+  const link = new Link({ impair, seed: 0, tcpA: { rack: false }, tcpB: small });
+  transfer(link, { bytes: 2892, limitUs: 10e6 });
 });

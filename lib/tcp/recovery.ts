@@ -223,8 +223,10 @@ function processLoss(tcb: Tcb, facts: AckFacts, duplicates: number, now: number)
   const advanced = (facts.flags & Fact.UNA_ADVANCED) !== 0;
   if (advanced && tryUndoLoss(tcb, false, now)) return;
   if (recovery.frto) {
-    // RFC 5682 2.1 step 3b: an original transmission was acknowledged: the timeout was spurious.
-    if ((facts.flags & Fact.ORIG_ACKED) !== 0 && tryUndoLoss(tcb, true, now)) return;
+    // RFC 5682 2.1 and 3.1 step 3b: an original transmission was acknowledged: the timeout was spurious. Without SACK the
+    // first ACK cannot tell: the retransmission may have filled a hole before originals that had arrived.
+    const tells = tcb.options.sack || gt(snd.nxt, recovery.highSeq);
+    if (tells && (facts.flags & Fact.ORIG_ACKED) !== 0 && tryUndoLoss(tcb, true, now)) return;
     if (gt(snd.nxt, recovery.highSeq)) {
       // step 3a: the loss was real
       if ((facts.flags & Fact.DATA_SACKED) !== 0 || duplicates > 0) recovery.frto = false;

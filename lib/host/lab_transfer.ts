@@ -17,8 +17,8 @@ export interface Transferred {
 export type Direction = "up" | "down";
 
 const CONNECT_TIMEOUT_MS = 30_000;
-/** Longer than TCP's largest retransmission timeout, so that what is reported as dead is dead. */
-const STALL_MS = 130_000;
+/** Longer than two of TCP's largest retransmission timeouts: what they send again may be lost too. */
+const STALL_MS = 250_000;
 
 /** Carries `size` bytes. Throws when the connection breaks, stalls or `signal` says stop. */
 export async function transfer(

@@ -29,6 +29,8 @@ export interface Poller {
 /** What the loop needs of the stack: the shape of `Stack`. */
 export interface LoopStack {
   input(frame: Frame, now: number): void;
+  /** What `input` left to be sent is to go before the next frame comes in. */
+  readonly isUrgent?: boolean;
   transmit(frame: Frame, now: number): boolean;
   advance(now: number): void;
   readonly deadline: number;
@@ -137,6 +139,7 @@ class Loop {
         return false;
       }
       stack.input(this.#in, now);
+      if (stack.isUrgent) this.#transmit(now);
     }
     return true;
   }

@@ -31,7 +31,7 @@ type Outcome = typeof NOTHING | typeof FILLED | typeof AGAIN;
 export function transmit(core: Core, frame: Frame, now: number): boolean {
   frame.clear();
   releasePacket(core);
-  core.isOverdue = false;
+  core.isOverdue = core.isUrgent = false;
   for (let left = BUDGET; left > 0; left--) {
     settleNeighbors(core, now);
     const arp = core.arp.queue.emit(frame.memory, FRAME_START);

@@ -89,6 +89,11 @@ export class Talker {
   pump(now: number): void {
     this.write(now);
     this.read(now);
+    // An end that has read and written all it wanted would not notice that what it wrote is given up.
+    const { stack } = this.#host;
+    if (!this.done || (stack.readiness(this.#handle) & READY_ERROR) === 0) return;
+    const error = stack.takeError(this.#handle);
+    if (error !== 0) throw this.#failed("the connection", -error);
   }
 
   /** Writes what goes now, `limit` bytes at most; shuts down behind the last byte. */

@@ -189,7 +189,7 @@ programTest("iperf3 in both directions, both ways round, over TCP and UDP", ["ip
 });
 
 programTest("socat over UDP and TCP, ping, and ssh with its server", ["socat", "ssh"], async (world) => {
-  await using echo = await world.net.spawn(["socat", "UDP-LISTEN:7004,fork", "EXEC:cat"]);
+  await using echo = await world.net.spawn(["socat", "-T", "1", "UDP-LISTEN:7004", "EXEC:cat"]);
   await new Promise((resolve) => setTimeout(resolve, 300));
   const udp = await world.exec(["socat", "-t", "1", "-", `UDP:${KERNEL}:7004`], { stdin: "datagram\n" });
   assertEquals(udp, "datagram\n");

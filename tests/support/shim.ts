@@ -1,4 +1,5 @@
 /** A world with a daemon, in which programs run on the stack (10.0.0.4) against the kernel (10.0.0.5). */
+import { status } from "../../mod.ts";
 import { lvlIp, type Namespace, Namespaces, type RunOptions, type WorldProcess } from "./netns.ts";
 
 export const STACK = "10.0.0.4";
@@ -41,32 +42,35 @@ export class ShimWorld implements AsyncDisposable {
     return this.net.spawn(this.onStack(command), options);
   }
 
-  /** A server of the kernel, once it accepts connections on `port`. */
+  /** A server of the kernel, once it listens on `port`. */
   async kernelServer(port: number, command: readonly string[]): Promise<WorldProcess> {
     const process = await this.net.spawn(command);
-    await this.#untilOpen(KERNEL, port, process);
+    await this.#untilListening(
+      async () => (await this.net.exec(["ss", "-Hltn", `sport = :${port}`])) !== "",
+      process,
+    );
     return process;
   }
 
-  /** A server of the stack, once it accepts connections on `port`. */
+  /** A server of the stack, once it listens on `port`. */
   async stackServer(port: number, command: readonly string[]): Promise<WorldProcess> {
     const process = await this.spawn(command);
-    await this.#untilOpen(STACK, port, process);
+    await this.#untilListening(async () => {
+      const { connections } = await status({ socketPath: this.socketPath });
+      return connections.some(({ kind, localPort }) => kind === "listener" && localPort === port);
+    }, process);
     return process;
   }
 
-  async #untilOpen(address: string, port: number, process: WorldProcess): Promise<void> {
-    const probe =
-      `for i in $(seq 100); do (exec 3<>/dev/tcp/${address}/${port}) 2>/dev/null && exit 0; sleep 0.05
-      done; exit 1`;
-    const { code } = await this.net.run(["bash", "-c", probe]);
-    if (code !== 0) {
-      process.kill();
-      const { stdout, stderr } = await process.finished();
-      throw new Error(
-        `${process.command.join(" ")} does not listen on ${address}:${port}\n${stdout}${stderr}`,
-      );
+  /** Looks at who listens: a connection to try it would be a client that some servers take for their only one. */
+  async #untilListening(isListening: () => Promise<boolean>, process: WorldProcess): Promise<void> {
+    for (let tries = 0; tries < 200; tries++) {
+      if (await isListening()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    process.kill();
+    const { stdout, stderr } = await process.finished();
+    throw new Error(`${process.command.join(" ")} does not listen\n${stdout}${stderr}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,6 +23,7 @@ import { type Packet, PacketPool, PacketQueue } from "./packet.ts";
 import { PortSpace } from "./port_space.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
+import { Reassembly } from "./reassembly.ts";
 import { LocalAddresses, Route, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
 import { SocketTable } from "./socket_table.ts";
@@ -65,6 +66,7 @@ export class Core {
   // Memory
   readonly memory = new MemoryPool();
   readonly packets = new PacketPool(this.memory);
+  readonly reassembly: Reassembly;
 
   // Intents: what is to be sent
   readonly outbox = new PacketQueue();
@@ -111,6 +113,8 @@ export class Core {
   readonly ethernetOut = new EthernetHeader();
   /** Where a packet to ourselves lies while it is taken in; made when the first one is sent. */
   private loopback: Memory | null = null;
+  /** Where a datagram that was put together from fragments lies while it is taken in. */
+  private assembly: Memory | null = null;
 
   constructor(config: StackConfig) {
     checkConfig(config);
@@ -129,6 +133,7 @@ export class Core {
     this.arp = new ArpState(mac, config.announce ?? true);
     this.neighbors = new NeighborTable(this.arp.queue, random);
     this.identification = random() & 0xffff;
+    this.reassembly = new Reassembly(this.memory, random() | 0);
     this.hash = new SipHash(secret);
     this.initialSequence = new InitialSequence(this.hash);
     this.ephemeral = new EphemeralPorts(this.hash, random);
@@ -178,6 +183,11 @@ export class Core {
   get loopbackMemory(): Memory {
     this.loopback ??= new Memory(65536 + 256);
     return this.loopback;
+  }
+
+  get assemblyMemory(): Memory {
+    this.assembly ??= new Memory(65536 + 256);
+    return this.assembly;
   }
 }
 

@@ -13,6 +13,11 @@ export class Counters {
   arpOut = 0;
   ipIn = 0;
   ipOut = 0;
+  /** Fragments, and the datagrams they made up or were made from. */
+  ipFragmentsIn = 0;
+  ipReassembled = 0;
+  ipFragmentsOut = 0;
+  ipFragmented = 0;
   icmpIn = 0;
   icmpOut = 0;
   icmpErrorsIn = 0;

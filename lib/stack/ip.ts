@@ -10,6 +10,7 @@ import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
 import { icmpInput } from "./icmp.ts";
 import { sendIcmpError } from "./icmp_send.ts";
+import { fragmentInput } from "./reassembly.ts";
 import { tcpInput } from "./tcp_input.ts";
 import { udpInput } from "./udp.ts";
 
@@ -56,7 +57,8 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
   const refused = checkAddresses(core, arrival);
   if (refused !== DROP.none) return core.drop(refused);
   if (ip.sourceRoute) return core.drop(DROP.ipSourceRoute);
-  if (ip.moreFragments || ip.fragmentOffset !== 0) return core.drop(DROP.ipFragment);
+  const isFragment = ip.moreFragments || ip.fragmentOffset !== 0;
+  if (isFragment && !fragmentInput(core, arrival, now)) return;
   switch (ip.protocol) {
     case IP_PROTOCOL.tcp:
       return tcpInput(core, arrival, now);

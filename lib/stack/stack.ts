@@ -23,6 +23,7 @@ import {
 import { frameInput } from "./ip.ts";
 import type { Neighbor } from "./neighbor.ts";
 import { readinessOf } from "./readiness.ts";
+import { advanceReassembly } from "./reassembly.ts";
 import type { RoutingTable } from "./routes.ts";
 import { DatagramSocket, Phase, type Socket, StreamSocket } from "./socket.ts";
 import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
@@ -102,6 +103,7 @@ export class Stack {
     core.now = now;
     advanceAnnouncements(core, now);
     core.neighbors.advance(now, (address) => core.sourceFor(address));
+    advanceReassembly(core, now);
     advanceConnections(core, now);
   }
 
@@ -109,7 +111,12 @@ export class Stack {
   get deadline(): number {
     const { core } = this;
     if (core.isOverdue) return 0;
-    return Math.min(core.timers.deadline, core.neighbors.timers.deadline, core.arp.announceAtUs);
+    return Math.min(
+      core.timers.deadline,
+      core.neighbors.timers.deadline,
+      core.arp.announceAtUs,
+      core.reassembly.deadline,
+    );
   }
 
   get counters(): Counters {

@@ -33,7 +33,8 @@ export const DROP = {
   /** The source address is a multicast, broadcast, loopback or our own address. */
   ipSourceInvalid: 18,
   ipNotForUs: 19,
-  ipFragment: 20,
+  /** A fragment of a datagram that was given up because its fragments contradict each other. */
+  ipFragmentRefused: 20,
   ipProtocolUnknown: 21,
   /** A unicast IP packet in a broadcast or multicast Ethernet frame (RFC 1122 3.3.6). */
   ipLinkBroadcast: 22,
@@ -84,6 +85,23 @@ export const DROP = {
   ipTooBig: 51,
   /** Redirects are not heeded (RFC 1122 3.2.2.2 lets a host with one router do so). */
   icmpRedirectIgnored: 52,
+
+  /** A fragment that is empty, or that is not the last and no multiple of 8 bytes long (RFC 791 3.2). */
+  ipFragmentLength: 53,
+  /** Offset and length go beyond the 65535 bytes of the longest packet ("ping of death"). */
+  ipFragmentOversized: 54,
+  /** It came before, byte for byte. */
+  ipFragmentDuplicate: 55,
+  /** It overlaps another: the whole datagram is given up (RFC 5722). */
+  ipFragmentOverlap: 56,
+  /** It lies beyond the end of the datagram, or gives it another: the whole datagram is given up. */
+  ipFragmentEnd: 57,
+  /** Congestion was experienced by a datagram whose sender cannot have allowed that (RFC 3168 5.3). */
+  ipFragmentEcn: 58,
+  /** A datagram whose missing fragments did not come in time (RFC 1122 3.3.2). */
+  ipReassemblyTimeout: 59,
+  /** A datagram that was given up in favor of newer ones. */
+  ipReassemblyMemory: 60,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

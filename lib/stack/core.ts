@@ -77,11 +77,11 @@ export class Core {
   isPacketsTurn = false;
   /** `transmit` stopped while there was more to do. */
   isOverdue = false;
+  /** An ACK is owed that is not to be joined with that for the next segment. */
+  isUrgent = false;
   /** Sockets that found the outbox full. */
   blockedSockets = 0;
   readonly icmpErrorRate = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);
-  /** An ACK is owed that is not to be joined with that for the next segment. */
-  isUrgent = false;
   readonly icmpPeerRate = new PeerBuckets(1, ICMP_ERRORS_PER_PEER_BURST);
   readonly resetRate = new TokenBucket(RESETS_PER_SECOND, RESETS_BURST);
   /** IPv4 identification of the next packet. */

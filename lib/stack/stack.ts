@@ -107,6 +107,11 @@ export class Stack {
     advanceConnections(core, now);
   }
 
+  /** What `input` left to be sent should go out before the next `input`: a duplicate ACK, of which each one counts. */
+  get isUrgent(): boolean {
+    return this.core.isUrgent;
+  }
+
   /** When `advance` is due next; Infinity: never. In the past when `transmit` left something undone. */
   get deadline(): number {
     const { core } = this;

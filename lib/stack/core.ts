@@ -28,6 +28,7 @@ import { LocalAddresses, Route, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
 import { SocketTable } from "./socket_table.ts";
 import { type Notice, SocketKind, type StackFeatures } from "./socket_types.ts";
+import { SynCookies } from "./syn_cookies.ts";
 import { TimerTable } from "./timer_table.ts";
 
 /** What the segments that the device cuts from one packet may carry together: an IP packet less two long headers. */
@@ -98,6 +99,7 @@ export class Core {
   readonly echoPorts = new PortSpace();
   readonly ephemeral: EphemeralPorts;
   readonly initialSequence: InitialSequence;
+  readonly synCookies: SynCookies;
   readonly hash: SipHash;
   readonly hashWords = new Int32Array(4);
   readonly sockets = new SocketTable();
@@ -107,6 +109,7 @@ export class Core {
   readonly segmentIn = new TcpHeader();
   readonly segmentOut = new TcpHeader();
   readonly resetOut = new TcpHeader();
+  readonly cookieOut = new TcpHeader();
   readonly icmpOut = new Icmpv4Header();
   readonly udpOut = new UdpHeader();
   readonly ipOut = new Ipv4Header();
@@ -136,6 +139,7 @@ export class Core {
     this.reassembly = new Reassembly(this.memory, random() | 0);
     this.hash = new SipHash(secret);
     this.initialSequence = new InitialSequence(this.hash);
+    this.synCookies = new SynCookies(this.hash);
     this.ephemeral = new EphemeralPorts(this.hash, random);
     this.connections = new ConnectionTable(secret[secret.length - 1] | 0);
     this.tcpSettings = {

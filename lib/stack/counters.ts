@@ -31,6 +31,10 @@ export class Counters {
   /** Connections that a listener completed, and that we completed. */
   tcpPassiveOpens = 0;
   tcpActiveOpens = 0;
+  /** SYNs answered without keeping state, and ACKs of such answers, genuine or not (RFC 4987 3.6). */
+  tcpSynCookiesSent = 0;
+  tcpSynCookiesReceived = 0;
+  tcpSynCookiesFailed = 0;
   /** Connections that ended with an error. */
   tcpFailures = 0;
 

@@ -4,13 +4,13 @@ import type { StreamSocket } from "./socket.ts";
 
 /** Linux's `net.core.somaxconn`. */
 const MAX_BACKLOG = 4096;
-/** Half-open connections that even the smallest backlog allows, since there are no SYN cookies to fall back on. */
-const MIN_HALF_OPEN = 128;
 
 /** A socket that accepts connections: those half open are counted, those established wait for `accept`. */
 export class Listener {
   /** The children that are in SYN-RECEIVED. */
   readonly halfOpen = new Set<Connection>();
+  /** When a SYN was answered with a cookie last, microseconds. */
+  cookieSentAtUs = -Infinity;
   private backlog = 0;
   private head: Connection | null = null;
   private tail: Connection | null = null;
@@ -39,9 +39,9 @@ export class Listener {
     return this.acceptable > this.backlog;
   }
 
-  /** A SYN finds no place: it is dropped, and the peer will send it again. Here SYN cookies will have their place. */
+  /** A SYN finds no place: it is answered with a cookie, or dropped. */
   get isHalfOpenFull(): boolean {
-    return this.halfOpen.size >= Math.max(this.backlog, MIN_HALF_OPEN);
+    return this.halfOpen.size > this.backlog;
   }
 
   /** The handshake of a child is complete. */

@@ -1,11 +1,9 @@
-import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { DROP } from "../wire/drop.ts";
-import { IP_PROTOCOL } from "../wire/ipv4.ts";
-import { ACK, emitTcp, FIN, RST, SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import type { Arrival } from "./arrival.ts";
+import { enqueueSegment } from "./bare_segment.ts";
 import { DEFAULT_TTL } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { enqueue } from "./outbox.ts";
 
 /** Leaves the reset for a segment that belongs to no connection (RFC 9293 3.10.7.1), unless too many were sent. */
 export function sendReset(core: Core, arrival: Arrival, segment: TcpHeader, now: number): void {
@@ -27,15 +25,6 @@ export function sendReset(core: Core, arrival: Arrival, segment: TcpHeader, now:
     reset.ack = (segment.seq + segment.payloadLength + syn + fin) | 0;
     reset.flags = RST | ACK;
   }
-  const packet = core.packets.acquire(TCP_HEADER);
-  const memory = packet.memory!;
-  emitTcp(memory, 0, reset);
-  const pseudo = pseudoSum(ip.destination, ip.source, IP_PROTOCOL.tcp, TCP_HEADER);
-  memory.view.setUint16(TCP_CHECKSUM_OFFSET, fold(sum(memory, 0, TCP_HEADER, pseudo)));
-  packet.protocol = IP_PROTOCOL.tcp;
-  packet.source = ip.destination;
-  packet.destination = ip.source;
-  packet.ttl = DEFAULT_TTL;
-  packet.dontFragment = true;
-  if (enqueue(core, packet)) core.counters.tcpResetsOut++;
+  const isQueued = enqueueSegment(core, reset, ip.destination, ip.source, DEFAULT_TTL, 0);
+  if (isQueued) core.counters.tcpResetsOut++;
 }

@@ -19,7 +19,7 @@ import { type Core, LOCALHOST } from "./core.ts";
 import { Listener } from "./listener.ts";
 import { Binding } from "./port_space.ts";
 import { Phase, StreamSocket } from "./socket.ts";
-import { inheritOptions, setTimestampOffset } from "./tcb_options.ts";
+import { inheritOptions, timestampOffset } from "./tcb_options.ts";
 
 /** listen(2) */
 export function listenStream(core: Core, socket: StreamSocket, backlog: number): number {
@@ -159,7 +159,7 @@ function beginConnect(
   connection.binding = bound ?? bindAutomatically(core, socket, local, localPort);
   socket.connection = connection;
   socket.phase = Phase.CONNECTING;
-  setTimestampOffset(core, connection);
+  socket.tcb.timestamps.offset = timestampOffset(core, local, remote);
   openActive(socket.tcb, iss, now);
   addConnection(core, connection);
   return -EINPROGRESS;
@@ -220,13 +220,15 @@ export function stopListening(core: Core, socket: StreamSocket, now: number): vo
   core.sockets.markReady(socket);
 }
 
-/** Connections that nobody will accept any more are reset, as Linux does. */
+/**
+ * As Linux: connections that nobody will accept any more are reset; those half open are forgotten, and what the peer
+ * sends of them next finds nobody.
+ */
 function closeListener(core: Core, listener: Listener, now: number): void {
   core.listeners.remove(listener);
   for (const child of [...listener.halfOpen]) {
     child.listener = null;
-    abort(child.tcb, now);
-    touch(core, child);
+    forget(core, child);
   }
   listener.halfOpen.clear();
   for (let child = listener.shift(); child !== null; child = listener.shift()) {

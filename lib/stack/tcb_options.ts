@@ -1,6 +1,6 @@
 import { createCongestionControl } from "../tcp/congestion/algorithms.ts";
 import type { Tcb } from "../tcp/tcb.ts";
-import type { Connection } from "./connection.ts";
+import type { IpAddress } from "../wire/address.ts";
 import type { Core } from "./core.ts";
 
 /** Gives `to` the socket options of `from`: what an accepted connection has of its listener, as on Linux. */
@@ -21,11 +21,11 @@ const TIMESTAMP = 3;
  * RFC 7323 5.4: an offset for the timestamp clock that differs from peer to peer, so that it does not tell how long this
  * host runs, but stays the same for one peer, so that PAWS and TIME-WAIT can compare successive connections.
  */
-export function setTimestampOffset(core: Core, connection: Connection): void {
+export function timestampOffset(core: Core, localAddress: IpAddress, remoteAddress: IpAddress): number {
   const words = core.hashWords;
-  words[0] = connection.localAddress;
-  words[1] = connection.remoteAddress;
+  words[0] = localAddress;
+  words[1] = remoteAddress;
   words[2] = 0;
   words[3] = TIMESTAMP;
-  connection.tcb.timestamps.offset = core.hash.hash(words, 4);
+  return core.hash.hash(words, 4);
 }

@@ -1,18 +1,18 @@
-import { abort, openPassive } from "../tcp/user_calls.ts";
+import { challengeAck } from "../tcp/invalid.ts";
+import { abort } from "../tcp/user_calls.ts";
 import { segmentArrives } from "../tcp/segment_arrives.ts";
 import { State } from "../tcp/state.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { DROP } from "../wire/drop.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
-import { ACK, FIN, parseTcp, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, parseTcp, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import type { Arrival } from "./arrival.ts";
-import { Connection } from "./connection.ts";
-import { addConnection, forget, successorSequence, touch } from "./connections.ts";
+import type { Connection } from "./connection.ts";
+import { forget, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
+import { admit, listenArrives } from "./listen_arrives.ts";
 import type { Listener } from "./listener.ts";
-import { Binding } from "./port_space.ts";
 import { sendReset } from "./reset.ts";
-import { inheritOptions, setTimestampOffset } from "./tcb_options.ts";
 
 /** A TCP segment came in: to its connection, to a listener, or answered with a reset (RFC 9293 3.10.7). */
 export function tcpInput(core: Core, arrival: Arrival, now: number): void {
@@ -46,13 +46,18 @@ function connectionInput(
   now: number,
 ): void {
   const { tcb } = connection;
-  if (isRefusedByListener(connection, segment)) {
+  const admission = admit(connection, segment);
+  if (admission === "refuse") {
     core.drop(DROP.tcpBacklogFull);
     if (!tcb.settings.abortOnOverflow) return;
     abort(tcb, now);
     return touch(core, connection);
   }
-  if (isDeferred(connection, segment, now)) return;
+  if (admission === "drop") return core.drop(DROP.tcpAcceptDeferred);
+  if (isVainReopening(core, connection, arrival, segment)) {
+    challengeAck(tcb, now);
+    return touch(core, connection);
+  }
   const una = tcb.snd.una;
   segmentArrives(tcb, segment, now);
   if (tcb.reopen) {
@@ -67,22 +72,21 @@ function connectionInput(
   touch(core, connection);
 }
 
-/**
- * As Linux: while the accept queue is full no handshake is completed; the peer repeats its ACK or data, or is reset if
- * the settings say so.
- */
-function isRefusedByListener(connection: Connection, segment: TcpHeader): boolean {
-  const { listener } = connection;
-  return listener !== null && listener.isFull && !connection.wasEstablished &&
-    (segment.flags & (SYN | RST)) === 0;
+/** A SYN ends TIME-WAIT only where somebody listens; else, as on Linux, it is answered like any late segment. */
+function isVainReopening(
+  core: Core,
+  connection: Connection,
+  arrival: Arrival,
+  segment: TcpHeader,
+): boolean {
+  return connection.tcb.state === State.TIME_WAIT && (segment.flags & (SYN | ACK | RST)) === SYN &&
+    findListener(core, arrival, segment) === null;
 }
 
-/** TCP_DEFER_ACCEPT: a handshake is not complete before data comes with the ACK, or the time is over. */
-function isDeferred(connection: Connection, segment: TcpHeader, now: number): boolean {
-  const { listener, tcb } = connection;
-  if (listener === null || connection.wasEstablished || tcb.user.deferAccept === 0) return false;
-  if (segment.payloadLength > 0 || (segment.flags & (SYN | RST | FIN)) !== 0) return false;
-  return segment.ack === tcb.snd.nxt && now - tcb.openedAtUs < tcb.user.deferAccept * 1e6;
+function findListener(core: Core, arrival: Arrival, segment: TcpHeader): Listener | null {
+  const { ip } = arrival;
+  const choice = Math.imul(ip.source, 0x9e3779b1) ^ segment.sourcePort;
+  return core.listeners.find(ip.destination, segment.destinationPort, choice);
 }
 
 /** `replaced`: the connection in TIME-WAIT that the segment's SYN ends. */
@@ -93,67 +97,10 @@ function noConnection(
   replaced: Connection | null,
   now: number,
 ): void {
-  const { ip } = arrival;
-  const choice = Math.imul(ip.source, 0x9e3779b1) ^ segment.sourcePort;
-  const listener = core.listeners.find(ip.destination, segment.destinationPort, choice);
+  const listener = findListener(core, arrival, segment);
   if (listener === null) {
     core.drop(DROP.tcpNoSocket);
     return sendReset(core, arrival, segment, now);
   }
   listenArrives(core, listener, arrival, segment, replaced, now);
-}
-
-/** RFC 9293 3.10.7.2, LISTEN STATE */
-function listenArrives(
-  core: Core,
-  listener: Listener,
-  arrival: Arrival,
-  segment: TcpHeader,
-  replaced: Connection | null,
-  now: number,
-): void {
-  const { flags } = segment;
-  // first, check for a RST
-  if ((flags & RST) !== 0) return core.drop(DROP.tcpNotSyn);
-  // second, check for an ACK
-  if ((flags & ACK) !== 0) {
-    core.drop(DROP.tcpNotSyn);
-    return sendReset(core, arrival, segment, now);
-  }
-  // third, check for a SYN. As Linux: one that ends what it begins is no honest one.
-  if ((flags & SYN) === 0 || (flags & FIN) !== 0) return core.drop(DROP.tcpNotSyn);
-  if (listener.isFull || listener.isHalfOpenFull) return core.drop(DROP.tcpBacklogFull);
-  openChild(core, listener, arrival, segment, replaced, now);
-}
-
-function openChild(
-  core: Core,
-  listener: Listener,
-  arrival: Arrival,
-  segment: TcpHeader,
-  replaced: Connection | null,
-  now: number,
-): void {
-  const { ip } = arrival;
-  const { sourcePort, destinationPort } = segment;
-  const { socket } = listener;
-  const tcb = core.newTcb();
-  inheritOptions(socket.tcb, tcb);
-  const isLocal = core.local.has(ip.source);
-  const child = new Connection(tcb, ip.destination, destinationPort, ip.source, sourcePort, isLocal);
-  child.listener = listener;
-  child.ttl = socket.ttl;
-  child.dscp = socket.tos >> 2;
-  const binding = new Binding(ip.destination, destinationPort, false);
-  binding.reuseAddress = socket.reuseAddress;
-  binding.reusePort = socket.reusePort;
-  child.binding = binding;
-  core.tcpPorts.add(binding);
-  listener.halfOpen.add(child);
-  setTimestampOffset(core, child);
-  const iss = replaced !== null
-    ? successorSequence(replaced)
-    : core.initialSequence.next(ip.destination, destinationPort, ip.source, sourcePort, now);
-  openPassive(tcb, segment, iss, now);
-  if (tcb.state === State.SYN_RECEIVED) addConnection(core, child);
 }

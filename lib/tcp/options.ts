@@ -1,5 +1,6 @@
 import { EINVAL, ENOPROTOOPT } from "../errno.ts";
 import { createCongestionControl } from "./congestion/algorithms.ts";
+import { deferralOf, secondsOfDeferral } from "./defer_accept.ts";
 import { isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { startKeepalive } from "./timers.ts";
@@ -76,7 +77,7 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
 }
 
 function setTcpOption(tcb: Tcb, name: number, value: number, now: number): number {
-  const { user, ack } = tcb;
+  const { user, ack, settings } = tcb;
   switch (name) {
     case TcpOption.NODELAY:
       user.noDelay = value !== 0;
@@ -101,7 +102,7 @@ function setTcpOption(tcb: Tcb, name: number, value: number, now: number): numbe
       }
       return 0;
     case TcpOption.DEFER_ACCEPT:
-      user.deferAccept = Math.max(0, value);
+      user.deferAccept = deferralOf(value, settings.rtoInitialUs, settings.rtoMaxUs);
       return 0;
     case TcpOption.NOTSENT_LOWAT:
       user.notSentLowWater = value;
@@ -173,7 +174,7 @@ function getSocketOption(tcb: Tcb, name: number): number {
 }
 
 function getTcpOption(tcb: Tcb, name: number): number {
-  const { user } = tcb;
+  const { user, settings } = tcb;
   switch (name) {
     case TcpOption.NODELAY:
       return user.noDelay ? 1 : 0;
@@ -184,7 +185,7 @@ function getTcpOption(tcb: Tcb, name: number): number {
     case TcpOption.QUICKACK:
       return tcb.ack.pingpong === 0 ? 1 : 0;
     case TcpOption.DEFER_ACCEPT:
-      return user.deferAccept;
+      return secondsOfDeferral(user.deferAccept, settings.rtoInitialUs, settings.rtoMaxUs);
     case TcpOption.NOTSENT_LOWAT:
       return user.notSentLowWater;
     case TcpOption.WINDOW_CLAMP:
@@ -196,7 +197,7 @@ function getTcpOption(tcb: Tcb, name: number): number {
     case TcpOption.KEEPCNT:
       return user.keepaliveProbes;
     case TcpOption.SYNCNT:
-      return user.synRetries;
+      return user.synRetries > 0 ? user.synRetries : settings.synRetries;
     case TcpOption.LINGER2:
       return user.finTimeoutUs / SECOND_US;
     case TcpOption.USER_TIMEOUT:

@@ -234,12 +234,14 @@ export class UserOptions {
   keepaliveIntervalUs: number;
   keepaliveProbes: number;
   userTimeoutUs = 0;
-  synRetries: number;
+  /** TCP_SYNCNT; 0: as the settings say. */
+  synRetries = 0;
   /** -1: off; else seconds (SO_LINGER). */
   linger = -1;
   finTimeoutUs: number;
   maxSegment = 0;
   notSentLowWater = 0;
+  /** TCP_DEFER_ACCEPT, in SYN-ACKs that time out; 0: off. */
   deferAccept = 0;
   windowClamp = 0;
   lowWater = 1;
@@ -251,7 +253,6 @@ export class UserOptions {
     this.keepaliveTimeUs = settings.keepaliveTimeUs;
     this.keepaliveIntervalUs = settings.keepaliveIntervalUs;
     this.keepaliveProbes = settings.keepaliveProbes;
-    this.synRetries = settings.synRetries;
     this.finTimeoutUs = settings.finTimeoutUs;
   }
 }
@@ -274,6 +275,8 @@ export class Tcb implements CongestionView {
   reopen = false;
   /** Opened by a listener. */
   passive = false;
+  /** The peer has acknowledged our SYN-ACK, but TCP_DEFER_ACCEPT waits for data. */
+  handshakeAcked = false;
   /** No program holds it any more: it ends when TCP's duties are done. */
   orphan = false;
   /** The application closed its sending side: a FIN follows the last byte. */

@@ -1,6 +1,7 @@
 import { ETIMEDOUT } from "../errno.ts";
 import { delayedAckExpired } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
+import { isHandshakeOver, mayRepeatSynAck } from "./defer_accept.ts";
 import { timeoutOnPath } from "./mtu_probe.ts";
 import { retransmitNow } from "./path_mtu.ts";
 import { rackDetectLoss, TIMEOUT_MIN_US } from "./rack.ts";
@@ -133,7 +134,7 @@ function retransmitExpired(tcb: Tcb, now: number): void {
     return;
   }
   if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) {
-    tcb.intents.syn = true;
+    if (mayRepeatSynAck(tcb)) tcb.intents.syn = true;
   } else {
     if (timeoutOnPath(tcb, now)) retransmitNow(tcb, now);
     enterLoss(tcb, now);
@@ -148,8 +149,12 @@ function retransmitExpired(tcb: Tcb, now: number): void {
 function givesUp(tcb: Tcb, now: number): boolean {
   const { recovery, user, settings } = tcb;
   if (user.userTimeoutUs > 0) return now >= userTimeoutAt(tcb);
-  if (tcb.state === State.SYN_SENT) return recovery.retransmits >= user.synRetries;
-  if (tcb.state === State.SYN_RECEIVED) return recovery.retransmits >= settings.synAckRetries;
+  if (tcb.state === State.SYN_RECEIVED && tcb.passive) {
+    return isHandshakeOver(tcb, user.synRetries > 0 ? user.synRetries : settings.synAckRetries);
+  }
+  if (tcb.state < State.ESTABLISHED) {
+    return recovery.retransmits >= (user.synRetries > 0 ? user.synRetries : settings.synRetries);
+  }
   const most = tcb.orphan ? Math.min(settings.orphanRetries, settings.retries) : settings.retries;
   return recovery.retransmits >= most;
 }

@@ -65,8 +65,26 @@ export function sendReset(tcb: Tcb, out: TcpHeader, now: number): boolean {
 
 /** SYN or SYN-ACK, the first or a repeated one (RFC 9293 3.5). */
 export function sendSyn(tcb: Tcb, out: TcpHeader, now: number): boolean {
-  const { snd, rcv, settings, options, queue, recovery, totals } = tcb;
+  const { snd, queue, recovery, totals } = tcb;
   tcb.intents.syn = false;
+  fillSyn(tcb, out, now);
+  if (queue.head === null) {
+    queue.append(snd.iss, advance(snd.iss, 1), 1, now);
+    snd.nxt = advance(snd.iss, 1);
+  } else {
+    queue.head.sentAtUs = now;
+    queue.head.flags |= EVER_RETRANSMITTED;
+    totals.retransmitted++;
+    if (recovery.retransStampUs === 0) recovery.retransStampUs = now;
+  }
+  if (tcb.timers.kind === TransmitTimer.NONE) rearmRetransmit(tcb, now);
+  if (tcb.state === State.SYN_RECEIVED) ackSent(tcb);
+  return true;
+}
+
+/** The header of the SYN or SYN-ACK: what we offer, or what of the peer's offer we agree on. */
+export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
+  const { snd, rcv, settings, options, recovery } = tcb;
   const isAnswer = tcb.state === State.SYN_RECEIVED;
   out.seq = snd.iss;
   out.ack = isAnswer ? rcv.nxt : 0;
@@ -85,16 +103,4 @@ export function sendSyn(tcb: Tcb, out: TcpHeader, now: number): boolean {
   if (isAnswer ? options.ecn : settings.ecn === 1 && recovery.retransmits === 0) {
     out.flags |= isAnswer ? ECE : ECE | CWR;
   }
-  if (queue.head === null) {
-    queue.append(snd.iss, advance(snd.iss, 1), 1, now);
-    snd.nxt = advance(snd.iss, 1);
-  } else {
-    queue.head.sentAtUs = now;
-    queue.head.flags |= EVER_RETRANSMITTED;
-    totals.retransmitted++;
-    if (recovery.retransStampUs === 0) recovery.retransStampUs = now;
-  }
-  if (tcb.timers.kind === TransmitTimer.NONE) rearmRetransmit(tcb, now);
-  if (isAnswer) ackSent(tcb);
-  return true;
 }

@@ -102,6 +102,11 @@ export const DROP = {
   ipReassemblyTimeout: 59,
   /** A datagram that was given up in favor of newer ones. */
   ipReassemblyMemory: 60,
+
+  /** A SYN that found too many half-open connections, where SYN cookies are off. */
+  tcpSynQueueFull: 61,
+  /** An ACK that completes a handshake, but brings none of the data that TCP_DEFER_ACCEPT waits for. */
+  tcpAcceptDeferred: 62,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

@@ -56,6 +56,7 @@ const LINUX: Record<string, Mapping> = {
   tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
   tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
   tcp_abort_on_overflow: flag("abortOnOverflow"),
+  tcp_syncookies: count("synCookies"),
   tcp_mtu_probing: count("mtuProbing"),
   tcp_base_mss: count("mtuProbeBase"),
   tcp_mtu_probe_floor: count("mtuProbeFloor"),

@@ -12,6 +12,8 @@ import { styleFor, writeText } from "../host/style.ts";
 export interface LabOptions {
   /** An impairment of the stack's device, as the daemon takes it. */
   impair?: string;
+  /** Settings of the stack's TCP, as the daemon takes them. */
+  sysctl?: string[];
   /** Bytes of each transfer: 100000000, "100M". */
   size?: string | number;
   json?: boolean;
@@ -54,7 +56,7 @@ async function insideLab(options: LabOptions, size: number, command: string[]): 
   if (!forCommand) {
     report.heading("lvl-ip lab: a small internet in private namespaces", worldPicture(style.unicode));
   }
-  if (!await world.build({ impair: options.impair })) status ||= 1;
+  if (!await world.build({ impair: options.impair, sysctl: options.sysctl })) status ||= 1;
   else if (forCommand) status = await runCommand(world, command, stop.signal) || status;
   else await show({ lab: world, report, size, signal: stop.signal });
   await world.stop();

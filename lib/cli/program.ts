@@ -83,6 +83,7 @@ function addLab(program: Command, io: Io, finish: Finish): void {
   )
     .argument("[command...]", "after --: run this inside instead of the tour")
     .option("--impair <spec>", IMPAIR, impairment)
+    .option("--sysctl <name=value...>", "tune the daemon's TCP, as its own --sysctl")
     .option("--size <bytes>", "bytes of each transfer, like 5M (default: 100M)")
     .option("--json", "print one JSON object a step")
     .addHelpText(
@@ -122,6 +123,10 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
     .option("--group <name>", "let this group's members use the stack too, not only you and root")
     .option("--pcap <file>", "record all frames as pcapng, for Wireshark")
     .option("--impair <spec>", IMPAIR, impairment)
+    .option(
+      "--sysctl <name=value...>",
+      "tune TCP as Linux's sysctl does; an unknown name lists those there are",
+    )
     .addOption(
       new Option("--log-level <level>", "how much to say on stderr").choices([...LOG_LEVELS]).default("info"),
     )
@@ -134,6 +139,7 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
         ["lvl-ip daemon", "without root, after setup-net"],
         ["sudo lvl-ip daemon --pcap all.pcapng", "record every frame"],
         ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
+        ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno", "another congestion control"],
         ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),
     )

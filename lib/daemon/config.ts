@@ -1,5 +1,7 @@
 import { CommandError, EXIT } from "../cli/errors.ts";
 import { parseImpair } from "../impair.ts";
+import type { TcpSettings } from "../tcp/settings.ts";
+import { linuxSysctl, SYSCTL_NAMES } from "../tcp/sysctl.ts";
 import { formatIp, isBroadcastOf, maskOf, parseCidr, parseIp, parseMac } from "../wire/address.ts";
 import { isMulticast, isMulticastMac } from "../wire/address.ts";
 
@@ -27,6 +29,8 @@ export interface DaemonOptions {
   json?: boolean;
   /** Network impairment, as "loss=5% delay=50ms". */
   impair?: string;
+  /** Linux's sysctls for TCP, as "net.ipv4.tcp_congestion_control=reno". */
+  sysctl?: string[];
   /** A group, by name or number, whose members may use the daemon besides its own user and root. */
   group?: string;
 }
@@ -44,6 +48,7 @@ export interface DaemonConfig {
   logLevel: LogLevel;
   json: boolean;
   impair: string | undefined;
+  tcp: Partial<TcpSettings>;
   /** -1: none. */
   gid: number;
 }
@@ -83,6 +88,7 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     logLevel,
     json: options.json ?? false,
     impair: options.impair,
+    tcp: readSysctls(options.sysctl ?? []),
     gid: options.group === undefined ? -1 : findGroup(options.group),
   };
 }
@@ -134,6 +140,20 @@ function checkImpair(text: string | undefined): void {
   } catch (error) {
     throw new CommandError(error instanceof Error ? error.message : String(error), undefined, EXIT.usage);
   }
+}
+
+function readSysctls(words: readonly string[]): Partial<TcpSettings> {
+  const settings: Partial<TcpSettings> = {};
+  for (const word of words) {
+    const [name, value] = word.split(/=(.*)/s);
+    const change = value === undefined ? undefined : linuxSysctl(name, value);
+    if (change === undefined) {
+      throw usage(`--sysctl ${word} is none that the stack has`, `it knows ${SYSCTL_NAMES.join(", ")}`);
+    }
+    if (change === null) throw usage(`--sysctl ${word} has a value that cannot be`, "see Linux's ip-sysctl");
+    Object.assign(settings, change);
+  }
+  return settings;
 }
 
 /** The number of a group, from /etc/group. */

@@ -95,6 +95,7 @@ function makeStack({ config }: StartMessage, device: Device): Stack {
       return words[used++];
     },
     features: device.features,
+    tcp: config.tcp,
   });
 }
 

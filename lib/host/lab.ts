@@ -17,6 +17,8 @@ const STOP_MS = 6_000;
 export interface LabWish {
   /** Passed to the daemon. */
   impair?: string;
+  /** Settings of the stack's TCP, as the daemon takes them. */
+  sysctl?: string[];
 }
 
 /** The tools that the lab uses. */
@@ -65,7 +67,8 @@ export class Lab {
       return `${SERVER_ADDRESS} serves echo on ${ECHO_PORT}, bulk on ${BULK_PORT}, http on ${HTTP_PORT}`;
     }) && await this.step("daemon", async () => {
       const impair = wish.impair === undefined ? [] : ["--impair", wish.impair];
-      const words = [...selfCommand(), "daemon", ...impair];
+      const sysctl = (wish.sysctl ?? []).flatMap((setting) => ["--sysctl", setting]);
+      const words = [...selfCommand(), "daemon", ...impair, ...sysctl];
       this.#daemon = Service.start("lvl-ip daemon", words, this.environment);
       return describeReady(await this.#daemon.ready(READY_MS));
     });

@@ -1,3 +1,4 @@
+import { linuxSysctl } from "../../lib/tcp/sysctl.ts";
 import type { TcpSettings } from "../../lib/tcp/settings.ts";
 
 export type Settings = Partial<TcpSettings>;
@@ -7,17 +8,6 @@ type Mapping = (value: string) => Settings | null;
 
 const flag = (name: keyof TcpSettings): Mapping => (value) => ({ [name]: Number(value) !== 0 });
 const count = (name: keyof TcpSettings, scale = 1): Mapping => (value) => ({ [name]: Number(value) * scale });
-
-/** `min default max`: of a receive buffer Linux offers half as window (tcp_adv_win_scale 1). */
-function receiveMemory(value: string): Settings | null {
-  const [, initial, max] = value.trim().split(/\s+/).map(Number);
-  return max > 0 ? { receiveBuffer: Math.floor(initial / 2), receiveBufferMax: max } : null;
-}
-
-function sendMemory(value: string): Settings | null {
-  const [, initial, max] = value.trim().split(/\s+/).map(Number);
-  return max > 0 ? { sendBuffer: initial, sendBufferMax: max } : null;
-}
 
 /** BSD has a switch for resets and one for SYNs; scripts turn one of them, and look at nothing else. */
 function withoutRfc5961(value: string): Settings {
@@ -29,40 +19,6 @@ const ETHERNET_MSS = 1460;
 /** No buffer is larger: Linux counts them in an int. */
 const MAX_BUFFER = 0x7fffffff;
 const MS = 1000;
-const SECOND = 1_000_000;
-
-/** Names without their common beginning `net.ipv4.`. */
-const LINUX: Record<string, Mapping> = {
-  tcp_sack: flag("sack"),
-  tcp_dsack: flag("dsack"),
-  tcp_timestamps: flag("timestamps"),
-  tcp_window_scaling: flag("windowScaling"),
-  tcp_ecn: count("ecn"),
-  tcp_congestion_control: (value) => ({ congestion: value }),
-  tcp_reordering: count("reordering"),
-  tcp_recovery: (value) => ({ rack: (Number(value) & 1) !== 0 }),
-  tcp_early_retrans: (value) => ({ tailLossProbe: Number(value) >= 3 }),
-  tcp_frto: flag("frto"),
-  tcp_rmem: receiveMemory,
-  tcp_wmem: sendMemory,
-  tcp_syn_retries: count("synRetries"),
-  tcp_synack_retries: count("synAckRetries"),
-  tcp_retries2: count("retries"),
-  tcp_orphan_retries: (value) => ({ orphanRetries: Number(value) || 8 }),
-  tcp_keepalive_time: count("keepaliveTimeUs", SECOND),
-  tcp_keepalive_intvl: count("keepaliveIntervalUs", SECOND),
-  tcp_keepalive_probes: count("keepaliveProbes"),
-  tcp_fin_timeout: count("finTimeoutUs", SECOND),
-  tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
-  tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
-  tcp_abort_on_overflow: flag("abortOnOverflow"),
-  tcp_syncookies: count("synCookies"),
-  tcp_mtu_probing: count("mtuProbing"),
-  tcp_base_mss: count("mtuProbeBase"),
-  tcp_mtu_probe_floor: count("mtuProbeFloor"),
-  tcp_rto_min_us: count("rtoMinUs"),
-  tcp_rto_max_ms: count("rtoMaxUs", MS),
-};
 
 /** Names without their common beginning `net.inet.tcp.`. */
 const FREEBSD: Record<string, Mapping> = {
@@ -106,7 +62,7 @@ export function sysctlEffect(name: string, value: string): SysctlEffect {
     return { settings: { receiveBufferMax: max, sendBufferMax: max }, ignored: false };
   }
   let mapping: Mapping | undefined;
-  if (name.startsWith("net.ipv4.")) mapping = LINUX[name.slice("net.ipv4.".length)];
+  if (name.startsWith("net.ipv4.")) mapping = (text) => linuxSysctl(name, text) ?? null;
   else if (name.startsWith("net.inet.tcp.")) mapping = FREEBSD[name.slice("net.inet.tcp.".length)];
   const settings = mapping?.(value) ?? null;
   return { settings: settings ?? {}, ignored: settings === null };

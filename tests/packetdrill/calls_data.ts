@@ -28,7 +28,7 @@ import {
   symbolValue,
 } from "./symbols.ts";
 import { Slices } from "../../lib/buffer/memory.ts";
-import { Datagram, SocketName } from "../../lib/stack/socket_types.ts";
+import { Datagram, READY_WRITE, SocketName } from "../../lib/stack/socket_types.ts";
 import { distance } from "../../lib/tcp/seq.ts";
 import type { Tcb } from "../../lib/tcp/tcb.ts";
 
@@ -61,14 +61,18 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
     }
     return done;
   };
+  let sleeping = false;
   return {
     attempt: () => {
+      // Who sleeps is woken when the socket becomes writable, not when there is any room.
+      if (sleeping && (machine.stack.readiness(socket.handle) & READY_WRITE) === 0) return BLOCKED;
       do {
         const chunk = Math.min(length - done, scratch.length);
         fillPattern(scratch, chunk, socket.written);
         const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now);
         if (sent < 0) {
-          if (sent === -ERRNOS.EAGAIN && waits) return BLOCKED;
+          sleeping = sent === -ERRNOS.EAGAIN && waits;
+          if (sleeping) return BLOCKED;
           return done > 0 ? finish() : sent;
         }
         done += sent;
@@ -125,7 +129,7 @@ function receiveOperation(
       if ((flags & MSG_PEEK) !== 0) return got;
       socket.read += got;
       done += got;
-      if (got === 0 || done >= length) return done;
+      if (got === 0 || done >= length || !all) return done;
     }
   };
   return { attempt, check: () => wrong };

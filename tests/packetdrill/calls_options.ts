@@ -33,7 +33,6 @@ const KEPT: Record<number, string[]> = {
     "SO_MARK",
     "SO_DEBUG",
     "SO_BUSY_POLL",
-    "SO_MAX_PACING_RATE",
     "SO_DONTROUTE",
     "SO_ZEROCOPY",
   ],

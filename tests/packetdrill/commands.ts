@@ -40,7 +40,9 @@ function interpretCommand(command: string, effect: CommandEffect): void {
     applyAssignments(words.slice(1).filter((word) => !/^-[a-z]+$/.test(word)), effect);
   } else if (program === "echo") applyEcho(words, command, effect);
   else if (program === "ip" && words[1] === "route") applyRoute(words, command, effect);
-  else if (program === "tc" && /\blimit 0\b/.test(command)) {
+  else if (program === "tc" && /^tc qdisc (add|replace) .*\bfq\b/.test(command)) {
+    effect.settings.pacing = true;
+  } else if (program === "tc" && /\blimit 0\b/.test(command)) {
     effect.unsupported = "a queue that drops everything";
   } else if (program === "sockstat" || program === "netstat") applySocketState(command, effect);
   else if (!WITHOUT_EFFECT.test(program)) effect.notes.push(`ignored: ${command}`);

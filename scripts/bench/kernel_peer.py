@@ -75,8 +75,13 @@ def serve(port):
 
 
 def client(direction, host, port, seconds, size):
-    s = pinned()
-    s.connect((host, port))
+    while True:
+        s = pinned()
+        try:
+            s.connect((host, port))
+            break
+        except OSError:
+            s.close()  # ARP gives up after three losses
     if direction == "up":
         s.sendall(f"sink {seconds} {size}\n".encode())
         source(s)

@@ -105,11 +105,18 @@ export function watchFlight(link: Link): void {
       for (const { tcb, localPort, remotePort } of host.stack.connections()) {
         const last = sent.get(tcb);
         sent.set(tcb, tcb.snd.nxt);
-        if (last === undefined || ((tcb.snd.nxt - last) | 0) <= 0 || tcb.sendBuffer.length === 0) continue;
+        const grown = last === undefined ? 0 : (tcb.snd.nxt - last) | 0;
+        if (grown <= 0 || tcb.sendBuffer.length === 0) continue;
         const what = `${host.name} ${localPort}-${remotePort} ${stateName(tcb.state)}`;
         // In bytes too: segments that left before the path MTU was found to be larger count as many small ones.
         const allowed = tcb.cwnd + BEYOND_CWND;
-        if (tcb.queue.inFlight > allowed && ((tcb.snd.nxt - tcb.snd.una) | 0) > allowed * tcb.snd.mss) {
+        // A FIN alone is no load, and a tail loss probe leaves whatever the window has become since.
+        const isExempt = (tcb.finSent && grown === 1) ||
+          (tcb.recovery.tlpActive && tcb.recovery.tlpHighSeq === tcb.snd.nxt);
+        if (
+          !isExempt && tcb.queue.inFlight > allowed &&
+          ((tcb.snd.nxt - tcb.snd.una) | 0) > allowed * tcb.snd.mss
+        ) {
           throw link.failure(`${what}: ${tcb.queue.inFlight} segments in flight, cwnd is ${tcb.cwnd}`);
         }
         // One byte may probe a closed window, and a FIN takes a number.

@@ -41,6 +41,8 @@ export class Connection extends Timer {
   route: Route | null = null;
   routeGeneration = 0;
   neighbor: Neighbor | null = null;
+  /** Of the path MTUs when it looked last. */
+  pathMtuGeneration = 0;
 
   constructor(
     readonly tcb: Tcb,

@@ -16,10 +16,12 @@ import { checkConfig, type StackConfig } from "./config.ts";
 import { type Connection, PendingList } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { Counters } from "./counters.ts";
+import { Identifications } from "./fragmentation.ts";
 import { InitialSequence } from "./isn.ts";
 import { ListenerTable } from "./listener.ts";
 import { NeighborTable } from "./neighbor.ts";
 import { type Packet, PacketPool, PacketQueue } from "./packet.ts";
+import { PathMtuCache } from "./path_mtu.ts";
 import { PortSpace } from "./port_space.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
@@ -37,6 +39,8 @@ const MAX_GSO_BYTES = 65535 - 120;
 const MAX_OUTBOX_PACKETS = 1024;
 const MAX_OUTBOX_BYTES = 4 << 20;
 const MAX_NOTICES = 64;
+/** RFC 791 3.1 */
+const MAX_PACKET = 65535;
 /** Linux's icmp_msgs_per_sec and icmp_msgs_burst; and icmp_ratelimit, one a second and six at once for one peer. */
 const ICMP_ERRORS_PER_SECOND = 1000;
 const ICMP_ERRORS_BURST = 50;
@@ -61,6 +65,7 @@ export class Core {
   // Addresses and ways
   readonly local: LocalAddresses;
   readonly routes = new RoutingTable();
+  readonly pathMtus = new PathMtuCache();
   readonly arp: ArpState;
   readonly neighbors: NeighborTable;
 
@@ -85,8 +90,9 @@ export class Core {
   readonly icmpErrorRate = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);
   readonly icmpPeerRate = new PeerBuckets(1, ICMP_ERRORS_PER_PEER_BURST);
   readonly resetRate = new TokenBucket(RESETS_PER_SECOND, RESETS_BURST);
-  /** IPv4 identification of the next packet. */
+  /** IPv4 identification of the next packet that is never fragmented; and those of the others. */
   identification: number;
+  readonly identifications: Identifications;
 
   // Transports
   readonly tcpSettings: TcpSettings;
@@ -136,8 +142,9 @@ export class Core {
     this.arp = new ArpState(mac, config.announce ?? true);
     this.neighbors = new NeighborTable(this.arp.queue, random);
     this.identification = random() & 0xffff;
-    this.reassembly = new Reassembly(this.memory, random() | 0);
+    this.reassembly = new Reassembly(this.memory, secret[0] | 0);
     this.hash = new SipHash(secret);
+    this.identifications = new Identifications(this.hash);
     this.initialSequence = new InitialSequence(this.hash);
     this.synCookies = new SynCookies(this.hash);
     this.ephemeral = new EphemeralPorts(this.hash, random);
@@ -171,6 +178,25 @@ export class Core {
     if (this.local.isOwn(destination)) return destination;
     if (isLoopback(destination)) return LOCALHOST;
     return this.routes.lookup(destination)?.source ?? 0;
+  }
+
+  /** Largest packet that the way to `destination` takes, bytes, as far as is known; that of the first hop if not. */
+  mtuTo(destination: IpAddress): number {
+    if (this.local.has(destination)) return MAX_PACKET;
+    const mtu = this.firstHopMtu(destination);
+    const known = this.pathMtus.get(destination);
+    return known === undefined ? mtu : Math.min(mtu, known.mtu);
+  }
+
+  /** Largest packet that the link takes on the way to `destination`, bytes. */
+  firstHopMtu(destination: IpAddress): number {
+    if (this.local.has(destination)) return MAX_PACKET;
+    return this.routes.lookup(destination)?.mtu ?? this.mtu;
+  }
+
+  /** ICMP told what the way to `destination` takes (RFC 1191). */
+  learnPathMtu(destination: IpAddress, mtu: number, now: number): void {
+    if (mtu < this.firstHopMtu(destination)) this.pathMtus.lower(destination, mtu, now);
   }
 
   /** There is room in the outbox again: tells the sockets that found it full. */

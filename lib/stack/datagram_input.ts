@@ -2,7 +2,7 @@ import { DROP } from "../wire/drop.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
-import { EHOSTUNREACH } from "../errno.ts";
+import { EHOSTUNREACH, EMSGSIZE } from "../errno.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
 import type { Packet } from "./packet.ts";
@@ -52,14 +52,30 @@ export function receiveMessage(
  * the same ICMP message.
  */
 export function reportUnreachable(core: Core, packet: Packet, now: number): void {
+  report(core, packet, EHOSTUNREACH, 0, now);
+}
+
+/** Tells the socket that sent `packet`, which may not be fragmented, that the path takes `mtu` bytes only. */
+export function reportTooBig(core: Core, packet: Packet, mtu: number, now: number): void {
+  report(core, packet, EMSGSIZE, mtu, now);
+}
+
+function report(core: Core, packet: Packet, errno: number, mtu: number, now: number): void {
   const socket = core.sockets.get(packet.socket);
   if (socket === null || !("queue" in socket)) return;
-  if (packet.destination === socket.remoteAddress) socket.error = EHOSTUNREACH;
-  if (socket.receivesErrors) queueOwnReport(core, socket, packet, now);
+  if (packet.destination === socket.remoteAddress) socket.error = errno;
+  if (socket.receivesErrors) queueOwnReport(core, socket, packet, errno, mtu, now);
   core.sockets.markReady(socket);
 }
 
-function queueOwnReport(core: Core, socket: DatagramSocket, packet: Packet, now: number): void {
+function queueOwnReport(
+  core: Core,
+  socket: DatagramSocket,
+  packet: Packet,
+  errno: number,
+  mtu: number,
+  now: number,
+): void {
   const skipped = packet.protocol === IP_PROTOCOL.udp ? UDP_HEADER : 0;
   const length = packet.length - skipped;
   if (!hasRoom(socket, length)) return;
@@ -67,9 +83,10 @@ function queueOwnReport(core: Core, socket: DatagramSocket, packet: Packet, now:
   const start = packet.offset + skipped;
   message.memory!.bytes.set(packet.memory!.bytes.subarray(start, start + length), 0);
   message.kind = DATAGRAM_ERROR;
-  message.errno = EHOSTUNREACH;
+  message.errno = errno;
+  message.mtu = mtu;
   message.icmpType = ICMP_TYPE.unreachable;
-  message.icmpCode = ICMP_UNREACHABLE.host;
+  message.icmpCode = mtu === 0 ? ICMP_UNREACHABLE.host : ICMP_UNREACHABLE.fragmentationNeeded;
   message.source = packet.destination;
   message.sourcePort = packet.destinationPort;
   message.destination = message.reporter = packet.source;

@@ -18,7 +18,7 @@ import { chooseAnyPort, hold, portSpaceOf } from "./bind.ts";
 import { type Core, LOCALHOST } from "./core.ts";
 import type { Packet } from "./packet.ts";
 import type { DatagramSocket } from "./socket.ts";
-import { type Datagram, SHUT_RD, SHUT_RDWR, SHUT_WR, SocketKind } from "./socket_types.ts";
+import { type Datagram, IP_PMTUDISC, SHUT_RD, SHUT_RDWR, SHUT_WR, SocketKind } from "./socket_types.ts";
 
 /** Most that an IP packet carries. */
 const MAX_PAYLOAD = 65535 - IPV4_HEADER;
@@ -84,7 +84,7 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
   packet.destination = destination;
   packet.ttl = message.ttl > 0 ? message.ttl : isMulticast(destination) ? 1 : socket.ttl;
   packet.tos = socket.tos;
-  packet.dontFragment = true;
+  setFragmentation(packet, socket.mtuDiscover);
   packet.socket = socket.handle;
   core.outbox.push(packet);
   return message.length;
@@ -112,8 +112,26 @@ function checkMessage(
     header = UDP_HEADER;
   }
   if (core.local.isBroadcast(destination) && !socket.broadcast) return -EACCES;
-  const most = core.local.has(destination) ? MAX_PAYLOAD : core.mtu - IPV4_HEADER;
-  return header + length > most ? -EMSGSIZE : 0;
+  return header + length > longest(core, socket, destination) ? -EMSGSIZE : 0;
+}
+
+/** Bytes that an IP packet of the socket carries, all fragments together. */
+function longest(core: Core, socket: DatagramSocket, destination: IpAddress): number {
+  switch (socket.mtuDiscover) {
+    case IP_PMTUDISC.do:
+      return core.mtuTo(destination) - IPV4_HEADER;
+    case IP_PMTUDISC.probe:
+    case IP_PMTUDISC.interface:
+      return core.firstHopMtu(destination) - IPV4_HEADER;
+    default:
+      return MAX_PAYLOAD;
+  }
+}
+
+function setFragmentation(packet: Packet, mtuDiscover: number): void {
+  packet.dontFragment = mtuDiscover === IP_PMTUDISC.do || mtuDiscover === IP_PMTUDISC.probe;
+  packet.discoversMtu = mtuDiscover === IP_PMTUDISC.want;
+  packet.ignoresPathMtu = mtuDiscover >= IP_PMTUDISC.probe;
 }
 
 /** As Linux: the identifier is the socket's, whatever the program wrote, and so is the checksum. */

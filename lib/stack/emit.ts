@@ -7,12 +7,15 @@ import { emitIpv4, IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
 import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { takeFragment } from "./fragmentation.ts";
 import { ipInput } from "./ip.ts";
 import type { Packet } from "./packet.ts";
 
 /** Where the IP header lies in an outgoing frame, and where what follows it. */
 const IP_OFFSET = FRAME_START + ETHERNET_HEADER;
 const TRANSPORT_OFFSET = IP_OFFSET + IPV4_HEADER;
+/** The longest packet there can be: what never sees the wire is not fragmented. */
+const MAX_PACKET = 65535;
 
 function emitLink(core: Core, frame: Frame, mac: MacAddress): void {
   const { ethernetOut } = core;
@@ -22,49 +25,83 @@ function emitLink(core: Core, frame: Frame, mac: MacAddress): void {
   emitEthernet(frame.memory, FRAME_START, ethernetOut);
 }
 
-/** The IP header of a packet of `length` bytes; what differs by protocol is in `core.ipOut` already. */
+/** The IP header of a packet of `length` bytes; the rest of it is in `core.ipOut` already. */
 function emitIp(core: Core, memory: Memory, offset: number, length: number): void {
   const { ipOut } = core;
   ipOut.totalLength = length;
-  // RFC 6864: unique while it could be needed to put fragments together; of packets that are never fragmented any will do.
-  ipOut.identification = core.identification;
-  core.identification = (core.identification + 1) & 0xffff;
   emitIpv4(memory, offset, ipOut);
   core.counters.ipOut++;
 }
 
-function fillIpOfPacket(core: Core, packet: Packet): void {
+/** RFC 6864 4.1: of packets that are never fragmented any will do; they follow each other, which lets a kernel join them. */
+function anyIdentification(core: Core): number {
+  const { identification } = core;
+  core.identification = (identification + 1) & 0xffff;
+  return identification;
+}
+
+/** Fills `core.ipOut` for the next fragment of the packet, or for all of it; answers with its payload bytes. */
+function fillIpOfPacket(core: Core, packet: Packet, mtu: number): number {
   const { ipOut, counters } = core;
+  const start = packet.sent;
+  const length = takeFragment(packet, mtu, ipOut);
+  const isWhole = length === packet.length;
   ipOut.dscp = packet.tos >> 2;
   ipOut.ecn = packet.tos & 3;
-  ipOut.dontFragment = packet.dontFragment;
+  ipOut.dontFragment = isWhole && (packet.dontFragment || discoversMtu(core, packet));
   ipOut.ttl = packet.ttl;
   ipOut.protocol = packet.protocol;
   ipOut.source = packet.source;
   ipOut.destination = packet.destination;
+  if (!isWhole) counters.ipFragmentsOut++;
+  if (start > 0) {
+    ipOut.identification = packet.identification;
+    return length;
+  }
+  ipOut.identification = packet.identification = ipOut.dontFragment
+    ? anyIdentification(core)
+    : core.identifications.next(packet.source, packet.destination, packet.protocol);
+  if (!isWhole) counters.ipFragmented++;
   if (packet.protocol === IP_PROTOCOL.icmp) counters.icmpOut++;
   else if (packet.protocol === IP_PROTOCOL.udp) counters.udpOut++;
   else counters.tcpOut++;
+  return length;
 }
 
-/** Puts a packet in the frame: its headers in the frame's memory, its payload where it is. */
-export function emitPacket(core: Core, frame: Frame, packet: Packet, mac: MacAddress): void {
+/** On a path that takes less than we believe, DF would keep everything from getting there. */
+function discoversMtu(core: Core, packet: Packet): boolean {
+  return packet.discoversMtu && core.pathMtus.get(packet.destination)?.isLocked !== true;
+}
+
+/**
+ * Puts a packet in the frame, or the next fragment where it is too large: the headers in the frame's memory, the payload
+ * where it is. True when nothing of the packet is left.
+ */
+export function emitPacket(
+  core: Core,
+  frame: Frame,
+  packet: Packet,
+  mac: MacAddress,
+  mtu: number,
+): boolean {
   emitLink(core, frame, mac);
-  fillIpOfPacket(core, packet);
-  emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + packet.length);
+  const start = packet.sent;
+  const length = fillIpOfPacket(core, packet, mtu);
+  emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
   frame.length = ETHERNET_HEADER + IPV4_HEADER;
   const { payload } = frame;
   payload.memory = packet.memory;
-  payload.offset1 = packet.offset;
-  payload.length1 = packet.length;
+  payload.offset1 = packet.offset + start;
+  payload.length1 = length;
   payload.offset2 = payload.length2 = 0;
+  return packet.sent === packet.length;
 }
 
 /** Takes a packet to ourselves in, at once: it never sees the wire. */
 export function loopPacket(core: Core, packet: Packet, now: number): void {
   const memory = core.loopbackMemory;
   const length = IPV4_HEADER + packet.length;
-  fillIpOfPacket(core, packet);
+  fillIpOfPacket(core, packet, MAX_PACKET);
   emitIp(core, memory, 0, length);
   const { offset } = packet;
   memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), IPV4_HEADER);
@@ -77,6 +114,9 @@ function fillIpOfConnection(core: Core, connection: Connection): void {
   ipOut.ecn = segmentOut.ecn;
   // TCP finds out the path's MTU (RFC 1191): its packets are never fragmented.
   ipOut.dontFragment = true;
+  ipOut.moreFragments = false;
+  ipOut.fragmentOffset = 0;
+  ipOut.identification = anyIdentification(core);
   ipOut.ttl = connection.ttl;
   ipOut.protocol = IP_PROTOCOL.tcp;
   ipOut.source = connection.localAddress;

@@ -15,12 +15,13 @@ import { ICMP_TYPE, ICMP_UNREACHABLE, parseQuoted } from "../wire/icmpv4.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
 import type { Arrival } from "./arrival.ts";
+import type { Connection } from "./connection.ts";
 import { touch } from "./connections.ts";
 import type { Core } from "./core.ts";
 import { receiveMessage } from "./datagram_input.ts";
 import { findDatagramSocket, findEchoSocket } from "./datagram_lookup.ts";
 import type { DatagramSocket } from "./socket.ts";
-import { DATAGRAM_ERROR } from "./socket_types.ts";
+import { DATAGRAM_ERROR, IP_PMTUDISC } from "./socket_types.ts";
 
 /** Linux's icmp_err_convert: the errno of each code of "destination unreachable" ... */
 const UNREACHABLE_ERRNO = [
@@ -100,11 +101,25 @@ function tellConnection(core: Core, arrival: Arrival, now: number): void {
   const connection = core.connections.get(source, sourcePort, destination, destinationPort);
   if (connection === null) return core.drop(DROP.icmpNoSocket);
   if (isFragmentationNeeded(arrival)) {
-    pathMtuChanged(connection.tcb, namedMtu(arrival), quoted.seq, now);
+    learnFromConnection(core, connection, namedMtu(arrival), quoted.seq, now);
   } else {
     icmpError(connection.tcb, errnoOf(icmp.type, icmp.code), isHard(icmp.type, icmp.code), quoted.seq, now);
   }
   touch(core, connection);
+}
+
+/** What lib/tcp believes, all others to that destination profit from. */
+function learnFromConnection(
+  core: Core,
+  connection: Connection,
+  mtu: number,
+  seq: number,
+  now: number,
+): void {
+  const { snd } = connection.tcb;
+  const before = snd.pathMtu;
+  pathMtuChanged(connection.tcb, mtu, seq, now);
+  if (snd.pathMtu !== before) core.learnPathMtu(connection.remoteAddress, mtu, now);
 }
 
 function tellSocket(core: Core, arrival: Arrival, now: number): void {
@@ -116,8 +131,14 @@ function tellSocket(core: Core, arrival: Arrival, now: number): void {
     ? findEchoSocket(core, quoted.source, quoted.identifier, quoted.destination)
     : null;
   if (socket === null) return core.drop(DROP.icmpNoSocket);
+  const isTooBig = isFragmentationNeeded(arrival);
+  if (isTooBig) {
+    core.learnPathMtu(quoted.destination, namedMtu(arrival), now);
+    // As Linux: who does not want to find out is not told.
+    if (socket.mtuDiscover === IP_PMTUDISC.dont) return;
+  }
   // RFC 1122 4.1.3.3: of an unconnected socket nobody could say which message it is about, unless it asked for messages.
-  if (socket.remoteAddress === quoted.destination && isHard(icmp.type, icmp.code)) {
+  if (socket.remoteAddress === quoted.destination && (isTooBig || isHard(icmp.type, icmp.code))) {
     socket.error = errnoOf(icmp.type, icmp.code);
     core.sockets.markReady(socket);
   }

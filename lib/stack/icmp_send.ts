@@ -69,7 +69,6 @@ function isIcmpQuery(type: number): boolean {
 /** Leaves the answer to the echo request that came in (RFC 1122 3.2.2.6): its data unchanged, the addresses exchanged. */
 export function sendEchoReply(core: Core, arrival: Arrival): void {
   const { ip, icmp } = arrival;
-  if (ip.payloadLength + IPV4_HEADER > core.mtu && !arrival.isLoopback) return core.drop(DROP.ipTooBig);
   const packet = core.packets.acquire(ip.payloadLength);
   const memory = packet.memory!;
   copy(arrival.memory!, icmp.payloadOffset, icmp.payloadLength, memory, ICMP_HEADER);

@@ -18,7 +18,16 @@ export class Packet {
   ttl = 0;
   /** DSCP and ECN, the old TOS octet. */
   tos = 0;
+  /** It is dropped rather than fragmented, here and by routers (DF). */
   dontFragment = false;
+  /** DF as long as it fits the path MTU: so that it is found out (RFC 1191), but what is larger gets there too. */
+  discoversMtu = false;
+  /** Only the device's MTU counts: what ICMP told of the path does not. */
+  ignoresPathMtu = false;
+  /** Payload bytes that went out in fragments already. */
+  sent = 0;
+  /** Of the fragments; chosen with the first. */
+  identification = 0;
   /** The socket that sent it, to be told if nobody answers for the next hop; -1: none. */
   socket = -1;
 
@@ -71,7 +80,8 @@ export class PacketPool {
       packet.reporter =
         0;
     packet.kind = 0;
-    packet.dontFragment = false;
+    packet.dontFragment = packet.discoversMtu = packet.ignoresPathMtu = false;
+    packet.sent = packet.identification = 0;
     packet.socket = -1;
     return packet;
   }
@@ -103,6 +113,15 @@ export class PacketQueue {
     if (this.tail === null) this.head = packet;
     else this.tail.next = packet;
     this.tail = packet;
+    this.count++;
+    this.bytes += packet.length;
+  }
+
+  /** Puts one back to the front. */
+  unshift(packet: Packet): void {
+    packet.next = this.head;
+    this.head = packet;
+    if (this.tail === null) this.tail = packet;
     this.count++;
     this.bytes += packet.length;
   }

@@ -4,7 +4,7 @@ import { type Connection, DEFAULT_TTL } from "./connection.ts";
 import type { Listener } from "./listener.ts";
 import { PacketQueue } from "./packet.ts";
 import type { Binding } from "./port_space.ts";
-import { SocketKind } from "./socket_types.ts";
+import { IP_PMTUDISC, SocketKind } from "./socket_types.ts";
 
 /** Linux's default `net.core.rmem_default`, for datagrams. */
 const DATAGRAM_RECEIVE_BUFFER = 212_992;
@@ -50,6 +50,8 @@ export class DatagramSocket extends BaseSocket {
   remoteAddress: IpAddress = ANY;
   remotePort = 0;
   broadcast = false;
+  /** IP_MTU_DISCOVER. */
+  mtuDiscover: number = IP_PMTUDISC.want;
   /** What came in and was not read. */
   readonly queue = new PacketQueue();
   receiveBuffer = DATAGRAM_RECEIVE_BUFFER;

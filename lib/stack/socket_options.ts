@@ -8,6 +8,8 @@ import type { Core } from "./core.ts";
 import { type DatagramSocket, type Socket, type StreamSocket } from "./socket.ts";
 import {
   IP_MTU,
+  IP_MTU_DISCOVER,
+  IP_PMTUDISC,
   IP_RECVERR,
   IP_TOS,
   IP_TTL,
@@ -75,6 +77,8 @@ function setIpOption(socket: Socket, name: number, value: number): number {
       socket.tos = socket.kind === SocketKind.stream ? value & 0xff & ~ECN_MASK : value & 0xff;
       if (connection !== null) connection.dscp = socket.tos >> 2;
       return 0;
+    case IP_MTU_DISCOVER:
+      return setMtuDiscover(socket, value);
     case IP_RECVERR:
       if (socket.kind === SocketKind.stream) return -ENOPROTOOPT;
       socket.receivesErrors = value !== 0 || socket.kind === SocketKind.icmp;
@@ -82,6 +86,16 @@ function setIpOption(socket: Socket, name: number, value: number): number {
     default:
       return -ENOPROTOOPT;
   }
+}
+
+/** TCP always finds out the path MTU: the values that say so are taken. */
+function setMtuDiscover(socket: Socket, value: number): number {
+  if (value < IP_PMTUDISC.dont || value > IP_PMTUDISC.omit) return -EINVAL;
+  if (socket.kind === SocketKind.stream) {
+    return value === IP_PMTUDISC.want || value === IP_PMTUDISC.do ? 0 : -ENOPROTOOPT;
+  }
+  socket.mtuDiscover = value;
+  return 0;
 }
 
 function setDatagramOption(socket: DatagramSocket, level: number, name: number, value: number): number {
@@ -145,6 +159,8 @@ function getIpOption(core: Core, socket: Socket, name: number): number {
       return socket.tos;
     case IP_MTU:
       return mtuOf(core, socket);
+    case IP_MTU_DISCOVER:
+      return socket.kind === SocketKind.stream ? IP_PMTUDISC.want : socket.mtuDiscover;
     case IP_RECVERR:
       return socket.kind !== SocketKind.stream && socket.receivesErrors ? 1 : 0;
     default:
@@ -155,8 +171,7 @@ function getIpOption(core: Core, socket: Socket, name: number): number {
 /** IP_MTU: of the way to the peer, which there must be one. */
 function mtuOf(core: Core, socket: Socket): number {
   if (socket.kind !== SocketKind.stream) {
-    const route = socket.remoteAddress === 0 ? null : core.routes.lookup(socket.remoteAddress);
-    return route === null ? -ENOTCONN : route.mtu;
+    return socket.remoteAddress === 0 ? -ENOTCONN : core.mtuTo(socket.remoteAddress);
   }
   const { tcb } = socket;
   if (tcb.state < State.SYN_SENT) return -ENOTCONN;

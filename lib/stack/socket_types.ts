@@ -49,8 +49,16 @@ export const SO_DOMAIN = 39;
 /** Options at IPPROTO_IP. */
 export const IP_TOS = 1;
 export const IP_TTL = 2;
+export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_MTU = 14;
+
+/**
+ * Values of IP_MTU_DISCOVER: DF never; as long as the message fits the path MTU (the default); always, and what does not
+ * fit is EMSGSIZE; the same by the device's MTU; never, and what does not fit the device's MTU is EMSGSIZE; never, and
+ * by the device's MTU.
+ */
+export const IP_PMTUDISC = { dont: 0, want: 1, do: 2, probe: 3, interface: 4, omit: 5 } as const;
 
 /** Who talks to whom; filled by `Stack.name`. Reused, never allocated per call. */
 export class SocketName {

@@ -104,6 +104,7 @@ export class Stack {
     advanceAnnouncements(core, now);
     core.neighbors.advance(now, (address) => core.sourceFor(address));
     advanceReassembly(core, now);
+    core.pathMtus.advance(now);
     advanceConnections(core, now);
   }
 
@@ -121,6 +122,7 @@ export class Stack {
       core.neighbors.timers.deadline,
       core.arp.announceAtUs,
       core.reassembly.deadline,
+      core.pathMtus.deadline,
     );
   }
 

@@ -1,15 +1,15 @@
 import { type Frame, FRAME_START } from "../buffer/frame.ts";
 import { EHOSTUNREACH, ENETUNREACH } from "../errno.ts";
-import { hostUnreachable } from "../tcp/errors.ts";
+import { hostUnreachable, setPathMtu } from "../tcp/errors.ts";
 import { nextSegment } from "../tcp/transmit.ts";
 import { type IpAddress, isMulticast, MAC_BROADCAST, type MacAddress } from "../wire/address.ts";
 import { DROP } from "../wire/drop.ts";
-import { IPV4_HEADER } from "../wire/ipv4.ts";
 import type { Connection } from "./connection.ts";
 import { settle, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
-import { reportUnreachable } from "./datagram_input.ts";
+import { reportTooBig, reportUnreachable } from "./datagram_input.ts";
 import { emitPacket, emitSegment, loopPacket, loopSegment } from "./emit.ts";
+import { fits } from "./fragmentation.ts";
 import { MAX_PARKED_PACKETS, type Neighbor, NeighborState } from "./neighbor.ts";
 import type { Packet } from "./packet.ts";
 
@@ -115,13 +115,14 @@ function transmitPacket(core: Core, frame: Frame, now: number): Outcome {
     return AGAIN;
   }
   const mac = groupMac(core, destination);
-  if (mac !== 0) return fillPacket(core, frame, packet, mac);
+  if (mac !== 0) return fillPacket(core, frame, packet, mac, core.mtu);
   const route = core.routes.lookup(destination);
   if (route === null) return discard(core, packet, DROP.ipNoRoute);
-  if (packet.length + IPV4_HEADER > route.mtu) return discard(core, packet, DROP.ipTooBig);
+  const mtu = packet.ignoresPathMtu ? route.mtu : core.mtuTo(destination);
+  if (packet.dontFragment && !fits(packet, mtu)) return dropTooBig(core, packet, mtu, now);
   const neighbor = core.neighbors.resolve(route.nextHop(destination), route.source, now);
   if (neighbor === null) return discard(core, packet, DROP.neighborQueueFull);
-  if (neighbor.isUsable) return fillPacket(core, frame, packet, neighbor.mac);
+  if (neighbor.isUsable) return fillPacket(core, frame, packet, neighbor.mac, mtu);
   if (neighbor.state === NeighborState.FAILED) dropUnreachable(core, packet, now);
   else parkPacket(core, neighbor, packet);
   return AGAIN;
@@ -136,10 +137,17 @@ function parkPacket(core: Core, neighbor: Neighbor, packet: Packet): void {
   core.packets.release(parkedPackets.shift()!);
 }
 
-function fillPacket(core: Core, frame: Frame, packet: Packet, mac: MacAddress): Outcome {
-  emitPacket(core, frame, packet, mac);
-  core.packetInFrame = packet;
+function fillPacket(core: Core, frame: Frame, packet: Packet, mac: MacAddress, mtu: number): Outcome {
+  if (emitPacket(core, frame, packet, mac, mtu)) core.packetInFrame = packet;
+  // The rest of its fragments are next.
+  else core.outbox.unshift(packet);
   return FILLED;
+}
+
+/** The path MTU shrank while it waited. */
+function dropTooBig(core: Core, packet: Packet, mtu: number, now: number): Outcome {
+  reportTooBig(core, packet, mtu, now);
+  return discard(core, packet, DROP.ipTooBig);
 }
 
 function discard(core: Core, packet: Packet, reason: typeof DROP[keyof typeof DROP]): Outcome {
@@ -170,6 +178,10 @@ function transmitConnection(core: Core, frame: Frame, now: number): Outcome {
     }
     // Nobody is there: the segment is lost as on a broken wire, and TCP's own timers see to the rest.
     if (neighbor !== null && neighbor.isUsable) mac = neighbor.mac;
+  }
+  if (connection.pathMtuGeneration !== core.pathMtus.generation) {
+    connection.pathMtuGeneration = core.pathMtus.generation;
+    setPathMtu(tcb, core.pathMtus.get(connection.remoteAddress)?.mtu ?? 0, now);
   }
   const filled = nextSegment(tcb, core.segmentOut, frame.payload, now);
   if (!filled) {

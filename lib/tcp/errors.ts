@@ -43,12 +43,18 @@ function isInFlight(tcb: Tcb, seq: number): boolean {
 /** RFC 1191 6.4: "fragmentation needed": smaller segments from now on, and what was too large goes again at once. */
 export function pathMtuChanged(tcb: Tcb, mtu: number, seq: number, now: number): void {
   if (tcb.state === State.CLOSED || !isInFlight(tcb, seq)) return;
-  const { snd } = tcb;
   const pathMtu = Math.max(mtu, MIN_PATH_MTU);
+  if (tcb.snd.pathMtu === 0 || pathMtu < tcb.snd.pathMtu) setPathMtu(tcb, pathMtu, now);
+}
+
+/** What is known of the path by others: the largest packet in bytes; 0: nothing, so that full segments are tried again. */
+export function setPathMtu(tcb: Tcb, mtu: number, now: number): void {
+  const { snd } = tcb;
+  if (mtu === snd.pathMtu) return;
+  snd.pathMtu = mtu;
+  if (tcb.state === State.CLOSED) return;
   const before = snd.mss;
-  if (snd.pathMtu !== 0 && pathMtu >= snd.pathMtu) return;
-  snd.pathMtu = pathMtu;
-  limitSearch(tcb, pathMtu);
+  if (mtu > 0) limitSearch(tcb, mtu);
   updateSendMss(tcb);
   if (snd.mss < before) retransmitNow(tcb, now);
   updateDeadline(tcb);

@@ -59,8 +59,9 @@ static int accept_record(int fd, struct sockaddr *address, socklen_t *length, in
   if (check_descriptor_free(fd) < 0) return -1;
   /* Waits, or not, and is interrupted as the descriptor has it. */
   ssize_t count = real->recvmsg(fd, &message, (flags & SOCK_CLOEXEC) != 0 ? MSG_CMSG_CLOEXEC : 0);
+  /* Shut down, or the daemon has gone, which then left what we had put there unread. */
+  if (count == 0 || (count < 0 && errno == ECONNRESET)) return fail(EINVAL);
   if (count < 0) return -1;
-  if (count == 0) return fail(EINVAL);
   int accepted = descriptor_of(&message);
   if (count != sizeof record || record.magic != LVLIP_MAGIC || accepted < 0) {
     if (accepted >= 0) close(accepted);

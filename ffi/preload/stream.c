@@ -16,6 +16,12 @@ ssize_t lvlip_end_of_stream(int fd, uint64_t tag) {
   return error == 0 ? 0 : fail(error);
 }
 
+/* The daemon closed its end before it had taken all that was written: that is a reset, or what the outcome says. */
+static ssize_t reset(uint64_t tag) {
+  int error = is_stream_data(tag) ? lvlip_outcome(tag_id(tag), true) : 0;
+  return fail(error == 0 ? ECONNRESET : error);
+}
+
 /* What a plain read found out: `count` bytes, 0 or -1. */
 static ssize_t after_read(int fd, void *buffer, ssize_t count, size_t wanted) {
   if (count > 0) {
@@ -29,9 +35,11 @@ static ssize_t after_read(int fd, void *buffer, ssize_t count, size_t wanted) {
     uint64_t tag = lvlip_tag(fd);
     return tag == 0 ? 0 : lvlip_end_of_stream(fd, tag);
   }
+  if (errno != EINVAL && errno != ECONNRESET) return -1;
+  uint64_t tag = lvlip_tag(fd);
+  if (tag == 0) return -1;
   /* A Unix socket that is not connected answers EINVAL. */
-  if (errno == EINVAL && lvlip_tag(fd) != 0) return fail(ENOTCONN);
-  return -1;
+  return errno == EINVAL ? fail(ENOTCONN) : reset(tag);
 }
 
 EXPORT ssize_t read(int fd, void *buffer, size_t length) {
@@ -76,6 +84,7 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags) {
   message->msg_namelen = 0;
   message->msg_controllen = 0;
   message->msg_flags = plain.msg_flags;
+  if (count < 0 && errno == ECONNRESET) return reset(tag);
   if (count != 0) return count;
   for (size_t i = 0; i < message->msg_iovlen; i++) {
     if (message->msg_iov[i].iov_len > 0) return lvlip_end_of_stream(fd, tag);

@@ -35,6 +35,8 @@ const LAYOUT: readonly (readonly [field: NumericField, offset: number, size: 1 |
   ["tcpi_rcv_rtt", 92, 4],
   ["tcpi_rcv_space", 96, 4],
   ["tcpi_total_retrans", 100, 4],
+  ["tcpi_pacing_rate", 104, 8],
+  ["tcpi_max_pacing_rate", 112, 8],
   ["tcpi_bytes_acked", 120, 8],
   ["tcpi_bytes_received", 128, 8],
   ["tcpi_segs_out", 136, 4],
@@ -55,6 +57,7 @@ const LAYOUT: readonly (readonly [field: NumericField, offset: number, size: 1 |
 ];
 
 const MAX_UINT32 = 0xffff_ffff;
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 
 /** Writes `info` as the kernel lays it out; `view` holds zeros. */
 export function encodeTcpInfo(info: TcpInfo, view: DataView): void {
@@ -62,7 +65,7 @@ export function encodeTcpInfo(info: TcpInfo, view: DataView): void {
     const value = Math.max(0, Math.trunc(info[field]));
     if (size === 1) view.setUint8(offset, Math.min(value, 255));
     else if (size === 4) view.setUint32(offset, Math.min(value, MAX_UINT32), true);
-    else view.setBigUint64(offset, BigInt(Math.min(value, Number.MAX_SAFE_INTEGER)), true);
+    else view.setBigUint64(offset, value > Number.MAX_SAFE_INTEGER ? MAX_UINT64 : BigInt(value), true);
   }
   view.setUint8(6, (info.tcpi_snd_wscale & 15) | (info.tcpi_rcv_wscale & 15) << 4);
 }

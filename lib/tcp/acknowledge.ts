@@ -3,6 +3,7 @@ import { AckFacts, Fact } from "./ack_facts.ts";
 import { noteLimit } from "./chronograph.ts";
 import { processProbeAck } from "./loss_probe.ts";
 import { probeAcked } from "./mtu_probe.ts";
+import { updatePacingRate } from "./pacing.ts";
 import { rackAdvance, updateReorderingWindow } from "./rack.ts";
 import { adjustWindow, fastRetransmitAlert } from "./recovery.ts";
 import { EVER_RETRANSMITTED, SACKED } from "./retransmit_queue.ts";
@@ -124,6 +125,7 @@ function finishAck(tcb: Tcb, now: number): void {
   facts.newlyDelivered = recovery.delivered - facts.deliveredBefore;
   facts.newlyLost = recovery.lost - facts.lostBefore;
   adjustWindow(tcb, facts, now);
+  updatePacingRate(tcb);
   tuneSendBuffer(tcb);
 }
 

@@ -5,6 +5,7 @@ import { acknowledge } from "./acknowledge.ts";
 import { scheduleAck } from "./ack_policy.ts";
 import { isLimited } from "./invalid.ts";
 import { startMtuProbing } from "./mtu_probe.ts";
+import { updatePacingRate } from "./pacing.ts";
 import { receiveFin, receiveText } from "./receive.ts";
 import { advance, gt, leq } from "./seq.ts";
 import { State } from "./state.ts";
@@ -175,6 +176,7 @@ function establish(tcb: Tcb, now: number): void {
   // RFC 6928 2, and RFC 5681 3.1: a lost SYN means a window of one segment
   tcb.cwnd = totals.retransmitted > 1 ? 1 : settings.initialWindow;
   tcb.ssthresh = SSTHRESH_INFINITE;
+  updatePacingRate(tcb);
   tcb.recovery.cwndStampUs = now;
   tcb.recovery.retransStampUs = 0;
   if (rtt.srttUs === 0) {

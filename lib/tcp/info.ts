@@ -40,6 +40,9 @@ export interface TcpInfo {
   tcpi_rcv_rtt: number;
   tcpi_rcv_space: number;
   tcpi_total_retrans: number;
+  /** Bytes a second; 2^64 - 1, as near as a number gets, is no limit. */
+  tcpi_pacing_rate: number;
+  tcpi_max_pacing_rate: number;
   tcpi_bytes_acked: number;
   tcpi_bytes_received: number;
   tcpi_segs_out: number;
@@ -75,6 +78,7 @@ const ECN = 8;
 const ECN_SEEN = 16;
 /** What Linux shows for a threshold that no loss has set yet. */
 const NO_THRESHOLD = 2147483647;
+const UNLIMITED = 2 ** 64 - 1;
 
 const sinceMs = (now: number, at: number) => Math.max(0, Math.floor((now - at) / 1000));
 
@@ -114,6 +118,8 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_rcv_rtt: Math.round(rcv.rttUs),
     tcpi_rcv_space: rcv.space,
     tcpi_total_retrans: totals.retransmitted,
+    tcpi_pacing_rate: Math.min(Math.floor(tcb.pacingRate), UNLIMITED),
+    tcpi_max_pacing_rate: Math.min(tcb.user.maxPacingRate, UNLIMITED),
     tcpi_bytes_acked: totals.bytesAcked,
     tcpi_bytes_received: totals.bytesReceived,
     tcpi_segs_out: totals.segmentsOut,

@@ -1,6 +1,7 @@
 import { EINVAL, ENOPROTOOPT } from "../errno.ts";
 import { createCongestionControl } from "./congestion/algorithms.ts";
 import { deferralOf, secondsOfDeferral } from "./defer_accept.ts";
+import { limitPacingRate } from "./pacing.ts";
 import { isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { startKeepalive } from "./timers.ts";
@@ -10,7 +11,14 @@ export const SOL_SOCKET = 1;
 export const IPPROTO_TCP = 6;
 
 /** SOL_SOCKET options that a connection acts on; Linux's numbers. */
-export const SocketOption = { SNDBUF: 7, RCVBUF: 8, KEEPALIVE: 9, LINGER: 13, RCVLOWAT: 18 } as const;
+export const SocketOption = {
+  SNDBUF: 7,
+  RCVBUF: 8,
+  KEEPALIVE: 9,
+  LINGER: 13,
+  RCVLOWAT: 18,
+  MAX_PACING_RATE: 47,
+} as const;
 
 /** IPPROTO_TCP options; Linux's numbers. */
 export const TcpOption = {
@@ -30,6 +38,7 @@ export const TcpOption = {
 } as const;
 
 const SECOND_US = 1e6;
+const MAX_UINT32 = 0xffff_ffff;
 const MIN_BUFFER = 2304;
 const MAX_BUFFER = 64 << 20;
 const MAX_KEEPALIVE_SEC = 32767;
@@ -70,6 +79,10 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
       return 0;
     case SocketOption.RCVLOWAT:
       user.lowWater = Math.max(1, value);
+      return 0;
+    case SocketOption.MAX_PACING_RATE:
+      // ~0 is no limit, and so Linux reads a 32-bit one.
+      limitPacingRate(tcb, value < 0 || value === MAX_UINT32 ? Infinity : value);
       return 0;
     default:
       return -ENOPROTOOPT;
@@ -168,6 +181,8 @@ function getSocketOption(tcb: Tcb, name: number): number {
       return tcb.user.linger;
     case SocketOption.RCVLOWAT:
       return tcb.user.lowWater;
+    case SocketOption.MAX_PACING_RATE:
+      return Math.min(tcb.user.maxPacingRate, MAX_UINT32);
     default:
       return -ENOPROTOOPT;
   }

@@ -63,6 +63,8 @@ export interface TcpSettings {
   gsoMaxSegments: number;
   /** Answer a full accept queue with a reset instead of silence; `net.ipv4.tcp_abort_on_overflow`. */
   abortOnOverflow: boolean;
+  /** Spread a window over its round trip, as Linux does where the queueing discipline is fq. */
+  pacing: boolean;
   /** SYN cookies (RFC 4987 3.6): 0 never, 1 when too many connections are half open, 2 always; `net.ipv4.tcp_syncookies`. */
   synCookies: number;
 }
@@ -107,5 +109,6 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   invalidRateLimitUs: 500_000,
   gsoMaxSegments: 1,
   abortOnOverflow: false,
+  pacing: false,
   synCookies: 1,
 };

@@ -10,6 +10,7 @@ import { createCongestionControl } from "./congestion/algorithms.ts";
 import { NewReno } from "./congestion/newreno.ts";
 import { Chronograph } from "./chronograph.ts";
 import { MtuProbe } from "./mtu_probe.ts";
+import { PacingState } from "./pacing.ts";
 import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -244,6 +245,10 @@ export class UserOptions {
   /** TCP_DEFER_ACCEPT, in SYN-ACKs that time out; 0: off. */
   deferAccept = 0;
   windowClamp = 0;
+  /** SO_MAX_PACING_RATE, bytes a second. */
+  maxPacingRate = Infinity;
+  /** Data is paced, since a rate was set once. */
+  paced = false;
   lowWater = 1;
   /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
   pushOnce = false;
@@ -331,8 +336,9 @@ export class Tcb implements CongestionView {
   cwndCount = 0;
   /** The last flight filled the congestion window. */
   cwndLimited = false;
-  /** Bytes a second that pacing allows; Infinity: unpaced. */
+  /** Bytes a second that pacing would allow; Infinity: no round-trip time is known yet. */
   pacingRate = Infinity;
+  readonly pacing = new PacingState();
 
   constructor(readonly settings: TcpSettings, pool: MemoryPool) {
     this.user = new UserOptions(settings);
@@ -380,5 +386,5 @@ export class Tcb implements CongestionView {
 /** Sets `deadline` from the timers; the last thing that every entry into the connection does. */
 export function updateDeadline(tcb: Tcb): void {
   const { transmitAtUs, keepaliveAtUs, lifeAtUs } = tcb.timers;
-  tcb.deadline = Math.min(transmitAtUs, keepaliveAtUs, lifeAtUs, tcb.ack.delayedAtUs);
+  tcb.deadline = Math.min(transmitAtUs, keepaliveAtUs, lifeAtUs, tcb.ack.delayedAtUs, tcb.pacing.dueUs);
 }

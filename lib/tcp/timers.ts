@@ -100,7 +100,9 @@ export function startKeepalive(tcb: Tcb, now: number): void {
 
 /** Fires every timer of the connection that is due. */
 export function advanceTimers(tcb: Tcb, now: number): void {
-  const { timers, ack } = tcb;
+  const { timers, ack, pacing } = tcb;
+  // What waits is for nextSegment to send.
+  if (pacing.dueUs <= now) pacing.dueUs = Infinity;
   if (timers.lifeAtUs <= now) lifeExpired(tcb);
   if (tcb.state !== State.CLOSED && ack.delayedAtUs <= now) delayedAckExpired(tcb);
   if (tcb.state !== State.CLOSED && timers.transmitAtUs <= now) transmitTimerExpired(tcb, now);

@@ -57,7 +57,7 @@ export function toClosed(tcb: Tcb, error: number): void {
   tcb.queue.clear();
   tcb.timers.kind = TransmitTimer.NONE;
   tcb.timers.transmitAtUs = tcb.timers.keepaliveAtUs = tcb.timers.lifeAtUs = Infinity;
-  tcb.ack.delayedAtUs = Infinity;
+  tcb.ack.delayedAtUs = tcb.pacing.dueUs = Infinity;
   tcb.ack.now = tcb.ack.scheduled = false;
   tcb.sendBuffer.release();
   tcb.outOfOrder.clear();

@@ -1,5 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
 import type { TcpHeader } from "../wire/tcp.ts";
+import { dataPaced, mustPace } from "./pacing.ts";
 import { gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
@@ -18,9 +19,19 @@ export function nextSegment(tcb: Tcb, out: TcpHeader, slices: Slices, now: numbe
   out.urgentPointer = 0;
   out.ecn = 0;
   const sent = decide(tcb, out, slices, now);
-  if (sent) tcb.totals.segmentsOut++;
+  if (sent) account(tcb, slices.length, now);
   updateDeadline(tcb);
   return sent;
+}
+
+/** Counts what was sent, as segments on the wire: the device cuts what is longer than `gsoSize`. */
+function account(tcb: Tcb, bytes: number, now: number): void {
+  const { totals, gsoSize } = tcb;
+  const segments = gsoSize > 0 ? Math.ceil(bytes / gsoSize) : 1;
+  totals.segmentsOut += segments;
+  if (bytes === 0) return;
+  totals.dataSegmentsOut += segments;
+  dataPaced(tcb, bytes, now);
 }
 
 function decide(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
@@ -32,18 +43,19 @@ function decide(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean 
   if (tcb.state < State.ESTABLISHED) {
     return tcb.ack.now && tcb.state === State.SYN_RECEIVED && sendAck(tcb, out, now);
   }
-  if (recovery.preferNew) {
+  const isHeld = mustPace(tcb, now);
+  if (recovery.preferNew && !isHeld) {
     // RFC 5682 2.1 step 2b: new data shows whether the timeout was spurious.
     if (sendNew(tcb, out, slices, true, false, now)) return true;
     recovery.preferNew = false;
     if (!gt(tcb.snd.nxt, recovery.highSeq)) recovery.frto = false;
   }
-  if (retransmitLost(tcb, out, slices, now)) return true;
+  if (!isHeld && retransmitLost(tcb, out, slices, now)) return true;
   if (intents.lossProbe) {
     intents.lossProbe = false;
     if (sendLossProbe(tcb, out, slices, now)) return true;
   }
-  if (sendNew(tcb, out, slices, false, false, now)) return true;
+  if (!isHeld && sendNew(tcb, out, slices, false, false, now)) return true;
   if (intents.windowProbe) return sendWindowProbe(tcb, out, slices, now);
   if (intents.keepaliveProbe) return sendProbeAck(tcb, out, now);
   if (tcb.ack.now) return sendAck(tcb, out, now);

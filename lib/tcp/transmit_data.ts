@@ -4,6 +4,7 @@ import { dataSent } from "./ack_policy.ts";
 import { noteLimit } from "./chronograph.ts";
 import { probeSent, probeSize } from "./mtu_probe.ts";
 import { noteWindowUse } from "./cwnd_use.ts";
+import { burstSegments } from "./pacing.ts";
 import type { SentSegment } from "./retransmit_queue.ts";
 import { advance, distance, geq, gt, later, leq } from "./seq.ts";
 import { CaState } from "./state.ts";
@@ -82,7 +83,6 @@ function fillData(
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
     // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
     if (geq(end, dataEnd) || bytes > snd.mss) bits |= PSH;
-    totals.dataSegmentsOut++;
     totals.bytesSent += bytes;
   }
   if (tcb.options.ecn && bytes > 0 && from === snd.nxt) {
@@ -145,12 +145,12 @@ export function sendNew(
 
 /** How many of the `unsent` bytes may go now (0: a FIN alone); -1: none. */
 function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): number {
-  const { snd, settings } = tcb;
+  const { snd } = tcb;
   const mss = effectiveMss(tcb);
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
   const wantsFin = tcb.finQueued && !tcb.finSent;
   // Half the window in one burst at most, as Linux has it: ACKs then come in between.
-  const most = Math.min(quota, settings.gsoMaxSegments, Math.max(tcb.cwnd >> 1, 1)) * mss;
+  const most = Math.min(quota, burstSegments(tcb), Math.max(tcb.cwnd >> 1, 1)) * mss;
   let bytes = Math.min(unsent, most);
   const last = bytes === unsent;
   // RFC 9293 3.8.6.2.1: a segment goes whole or, if the window has no room for it, not at all.

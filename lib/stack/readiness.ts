@@ -1,6 +1,6 @@
 import { State } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
-import { sendRoom } from "../tcp/window.ts";
+import { sendRoom } from "../tcp/send_buffer.ts";
 import type { Core } from "./core.ts";
 import { type DatagramSocket, Phase, type Socket, type StreamSocket } from "./socket.ts";
 import {

@@ -14,7 +14,8 @@ import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { timestampOf, updateRecent } from "./timestamps.ts";
 import { challengeAck } from "./invalid.ts";
 import { rearmRetransmit, rearmWindowProbe, setTransmitTimer } from "./timers.ts";
-import { tuneSendBuffer, updateSendMss, wakeWriter } from "./window.ts";
+import { tuneSendBuffer, wakeWriter } from "./send_buffer.ts";
+import { updateSendMss } from "./window.ts";
 
 /** Scratch for the acknowledgment being processed; reset for each. */
 const facts = new AckFacts();

@@ -11,7 +11,7 @@ import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { armWindowProbe, rearmRetransmit, scheduleLossProbe } from "./timers.ts";
 import { fillHeader } from "./transmit_control.ts";
-import { wakeWriter } from "./window.ts";
+import { wakeWriter } from "./send_buffer.ts";
 
 /** RFC 3168 5: ECN-capable transport, codepoint ECT(0). */
 const ECT0 = 2;

@@ -7,7 +7,8 @@ import { advance, gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { resetConnection, toClosed, toFinWait1, toLastAck } from "./transitions.ts";
-import { sendRoom, tuneReceiveBuffer } from "./window.ts";
+import { sendRoom } from "./send_buffer.ts";
+import { tuneReceiveBuffer } from "./window.ts";
 
 export { openActive, openPassive } from "./handshake.ts";
 export { getOption, setCongestion, setOption } from "./options.ts";

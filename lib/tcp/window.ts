@@ -1,6 +1,5 @@
 import { probedMss } from "./mtu_probe.ts";
 import { advance, distance, gt } from "./seq.ts";
-import { EVENT_WRITABLE } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** RFC 7323 2.3: the largest shift. */
@@ -156,30 +155,4 @@ export function updateSendMss(tcb: Tcb): void {
     if (mss > half) mss = Math.max(half, 48);
   }
   snd.mss = Math.max(mss, 8);
-}
-
-/** Room for more data in the send buffer, bytes; grows with the congestion window unless SO_SNDBUF fixed it. */
-export function sendRoom(tcb: Tcb): number {
-  const { notSentLowWater } = tcb.user;
-  if (notSentLowWater > 0 && distance(tcb.dataEnd, tcb.snd.nxt) >= notSentLowWater) return 0;
-  return Math.max(0, tcb.sendLimit - tcb.sendBuffer.length);
-}
-
-/**
- * The application waits for room: is there enough to wake it? A third of the buffer, as Linux has it; and less than half
- * of TCP_NOTSENT_LOWAT unsent.
- */
-export function wakeWriter(tcb: Tcb): void {
-  if (!tcb.sendBlocked || sendRoom(tcb) * 3 < tcb.sendLimit) return;
-  const { notSentLowWater } = tcb.user;
-  if (notSentLowWater > 0 && distance(tcb.dataEnd, tcb.snd.nxt) * 2 >= notSentLowWater) return;
-  tcb.sendBlocked = false;
-  tcb.events |= EVENT_WRITABLE;
-}
-
-/** Two congestion windows fit in the send buffer, up to its largest size (as Linux tunes it). */
-export function tuneSendBuffer(tcb: Tcb): void {
-  if (tcb.user.sendBufferFixed) return;
-  const wanted = 2 * Math.max(tcb.cwnd, tcb.settings.initialWindow) * tcb.snd.mss;
-  if (wanted > tcb.sendLimit) tcb.sendLimit = Math.min(wanted, tcb.settings.sendBufferMax);
 }

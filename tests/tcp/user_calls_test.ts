@@ -72,13 +72,18 @@ Deno.test("receiving without a copy: what is peeked stays until it is consumed",
 });
 
 Deno.test("a writer that found no room hears when a third of the buffer is free", () => {
-  const b = Bench.open({ sendBuffer: 9000, sendBufferMax: 9000 });
-  assertEquals([b.write(20_000), b.write(1)], [9000, -EAGAIN]);
+  const limit = 90_000;
+  const b = Bench.open({ sendBuffer: limit, sendBufferMax: limit });
+  // As on Linux a chunk that was begun is filled, so the buffer may hold one more than its limit.
+  const taken = b.write(300_000);
+  assert(taken >= limit && taken <= limit + 65_535, `${taken}`);
+  assertEquals(b.write(1), -EAGAIN);
   b.tcb.events = 0;
-  b.pass(100 * MS).arrives(". 1:1(0) ack 2001");
-  assertEquals(b.tcb.events & EVENT_WRITABLE, 0);
-  b.arrives(". 1:1(0) ack 3001");
-  assertEquals(b.tcb.events & EVENT_WRITABLE, EVENT_WRITABLE);
+  for (let acked = 1; (b.tcb.events & EVENT_WRITABLE) === 0; acked += 1000) {
+    assert((limit - b.tcb.sendBuffer.length) * 3 < limit, "a third is free and the writer was not told");
+    b.pass(100 * MS).arrives(`. 1:1(0) ack ${acked + 1000}`);
+  }
+  assert((limit - b.tcb.sendBuffer.length) * 3 >= limit);
 });
 
 Deno.test("options: what Linux refuses is refused", () => {

@@ -18,9 +18,6 @@ const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_LINGER = 13;
-/** IP_PMTUDISC_WANT and IP_PMTUDISC_DO, which for TCP are the same: what the stack does anyway. */
-const PATH_MTU_MODES = [1, 2];
-const IP_MTU_DISCOVER = 10;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
@@ -38,7 +35,6 @@ const KEPT: Record<number, string[]> = {
   ],
   [IPPROTO_IP]: [
     "IP_RECVERR",
-    "IP_MTU_DISCOVER",
     "IP_FREEBIND",
     "IP_LOCAL_PORT_RANGE",
     "IP_BIND_ADDRESS_NO_PORT",
@@ -67,9 +63,6 @@ export function setsockopt(args: Arguments): Operation {
   if (name === FREEBSD_KEEPINIT) {
     const ms = args.evaluate(value) * 1000;
     return immediate(machine.stack.setOption(socket.handle, level, TCP_USER_TIMEOUT, ms, machine.now));
-  }
-  if (level === IPPROTO_IP && name === IP_MTU_DISCOVER && !PATH_MTU_MODES.includes(args.evaluate(value))) {
-    args.kernel.pathMtuIsFixed = true;
   }
   if (isKept(level, name)) {
     socket.kept.set(`${level} ${name}`, args.evaluate(value));

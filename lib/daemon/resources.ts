@@ -34,6 +34,7 @@ const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
 export async function acquire(config: DaemonConfig, loaded: () => Promise<void>): Promise<Resources> {
   const inherited = takeInherited();
   if (inherited !== null && inherited.has("tap")) return resume(config, inherited);
+  refuseOwnAddress(config.address);
   const tap = openDevice(config);
   let captureFd = -1;
   let socket: DaemonSocket | null = null;
@@ -49,6 +50,17 @@ export async function acquire(config: DaemonConfig, loaded: () => Promise<void>)
     tap.close();
     throw error;
   }
+}
+
+/** The kernel would keep what is for its own addresses to itself, and answer no ARP request that comes from one. */
+function refuseOwnAddress(address: number): void {
+  const shown = formatIp(address);
+  const holder = Deno.networkInterfaces().find((each) => each.address === shown);
+  if (holder === undefined) return;
+  throw new CommandError(
+    `${shown} is an address of this host already, on ${holder.name}`,
+    `choose another for the stack with --addr, or take it away: ip addr del ${holder.cidr} dev ${holder.name}`,
+  );
 }
 
 /** Starts this program again without a capability; `resume` goes on from there. */

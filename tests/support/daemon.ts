@@ -94,20 +94,30 @@ export async function readAll(
   return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
-/** Sends `size` random bytes to the kernel, and has it send as many; compares the digests. */
-export async function transferBothWays(daemon: Daemon, size: number): Promise<void> {
-  const { socketPath } = daemon;
+/** Sends `size` random bytes to the kernel, and compares the digests. */
+export async function transferUp(daemon: Daemon, size: number): Promise<void> {
   await using _server = await daemon.python(DIGEST_SERVER);
   const bytes = randomBytes(size);
-  using up = await connect({ hostname: "10.0.0.5", port: 7001, socketPath });
-  await sendAll(up, bytes);
-  await up.closeWrite();
-  assertEquals(new TextDecoder().decode(await readAll(up)), await sha256(bytes));
+  using connection = await connect({ hostname: "10.0.0.5", port: 7001, socketPath: daemon.socketPath });
+  await sendAll(connection, bytes);
+  await connection.closeWrite();
+  assertEquals(new TextDecoder().decode(await readAll(connection)), await sha256(bytes));
+}
 
-  await Deno.writeFile(`${daemon.world.directory}/data`, bytes);
+/** Has the kernel send `size` random bytes, and compares the digests. */
+export async function transferDown(daemon: Daemon, size: number): Promise<void> {
+  const bytes = randomBytes(size);
+  const file = `${daemon.world.directory}/data`;
+  await Deno.writeFile(file, bytes);
+  // It waits for our end: the kernel gives up a closed socket that makes no progress after 100 s, without a word.
   const source = SERVER.replace("PORT", "7002") +
-    `\nc, _ = s.accept(); c.sendall(open("${daemon.world.directory}/data", "rb").read()); c.close()`;
+    `\nc, _ = s.accept(); c.sendall(open("${file}", "rb").read()); c.shutdown(1); c.recv(1); c.close()`;
   await using _source = await daemon.python(source);
-  using down = await connect({ hostname: "10.0.0.5", port: 7002, socketPath });
-  assertEquals(await sha256(await readAll(down)), await sha256(bytes));
+  using connection = await connect({ hostname: "10.0.0.5", port: 7002, socketPath: daemon.socketPath });
+  assertEquals(await sha256(await readAll(connection)), await sha256(bytes));
+}
+
+export async function transferBothWays(daemon: Daemon, size: number): Promise<void> {
+  await transferUp(daemon, size);
+  await transferDown(daemon, size);
 }

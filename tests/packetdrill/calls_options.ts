@@ -18,6 +18,9 @@ const SO_ERROR = 4;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_LINGER = 13;
+/** IP_PMTUDISC_WANT and IP_PMTUDISC_DO, which for TCP are the same: what the stack does anyway. */
+const PATH_MTU_MODES = [1, 2];
+const IP_MTU_DISCOVER = 10;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
@@ -64,6 +67,10 @@ export function setsockopt(args: Arguments): Operation {
     const ms = args.evaluate(value) * 1000;
     return immediate(machine.stack.setOption(socket.handle, level, TCP_USER_TIMEOUT, ms, machine.now));
   }
+  if (isFixedPathMtu(args, socket, level, name)) {
+    args.kernel.pathMtuIsFixed = true;
+    return immediate(0);
+  }
   if (isKept(level, name)) {
     socket.kept.set(`${level} ${name}`, args.evaluate(value));
     return immediate(0);
@@ -73,6 +80,12 @@ export function setsockopt(args: Arguments): Operation {
   }
   const number = level === SOL_SOCKET && name === SO_LINGER ? lingerValue(args, value) : args.evaluate(value);
   return immediate(machine.stack.setOption(socket.handle, level, name, number, machine.now));
+}
+
+/** IP_PMTUDISC_DONT and the like, which TCP cannot be told: it makes no difference before an ICMP message comes. */
+function isFixedPathMtu(args: Arguments, socket: SocketDescriptor, level: number, name: number): boolean {
+  if (level !== IPPROTO_IP || name !== IP_MTU_DISCOVER || !socket.stream) return false;
+  return !PATH_MTU_MODES.includes(args.evaluate(args.expression(3)));
 }
 
 function stringValue(args: Arguments, value: Expression): string {

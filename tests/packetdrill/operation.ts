@@ -32,6 +32,8 @@ export interface Kernel {
   readonly flows: Flow[];
   /** The one that the script's packets belong to. */
   underTest: Flow | null;
+  /** A socket does not want its path's MTU found out, which the stack cannot be told. */
+  pathMtuIsFixed: boolean;
   /** Something that was not done as the script says, but without consequence; shown to the user. */
   note(text: string): void;
 }

@@ -1,5 +1,6 @@
 import type { IcmpSpec, PacketSpec, TcpSpec, UdpSpec } from "./ast.ts";
 import { aggregate, continues, differences, formatActual } from "./compare.ts";
+import { Unsupported } from "./config.ts";
 import { checkTime, describe, Mismatch, scriptTime, type TimedEvent, toleranceOf } from "./events.ts";
 import { Flow, FlowError } from "./flow.ts";
 import { OUR_MAC, ROUTER_MAC, START_US } from "./machine.ts";
@@ -130,7 +131,8 @@ export class PacketEvents {
   }
 
   #inboundIcmp(flow: Flow, spec: IcmpSpec): void {
-    const { config, machine } = this.#kernel;
+    const { config, machine, pathMtuIsFixed } = this.#kernel;
+    if (pathMtuIsFixed && spec.mtu >= 0) throw new Unsupported("path MTU discovery turned off");
     const packet: Packet = { ...this.#addressed(flow, spec), type: "icmp" };
     const quoted: Packet = {
       ...emptyPacket(machine.now),

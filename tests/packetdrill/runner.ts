@@ -84,6 +84,7 @@ class ScriptRun implements Kernel {
   readonly config: RunConfig;
   readonly flows: Flow[] = [];
   underTest: Flow | null = null;
+  pathMtuIsFixed = false;
   /** The line that is being run. */
   line = 0;
   readonly #script: Script;

@@ -18,6 +18,8 @@ export interface StackConfig {
   /** What the device does for the stack; nothing by default. */
   features?: StackFeatures;
   tcp?: Partial<TcpSettings>;
+  /** Heed ICMP redirects of the router in use (RFC 1122 3.2.2.2); false by default. */
+  acceptRedirects?: boolean;
   /** Tell the link about the addresses at the start (RFC 5227); true by default. */
   announce?: boolean;
 }

@@ -59,6 +59,7 @@ export class Core {
   readonly mtu: number;
   readonly features: StackFeatures;
   readonly random: () => number;
+  readonly acceptsRedirects: boolean;
   readonly counters = new Counters();
   readonly notices: Notice[] = [];
 
@@ -131,6 +132,7 @@ export class Core {
     this.mac = mac;
     this.mtu = mtu;
     this.random = random;
+    this.acceptsRedirects = config.acceptRedirects ?? false;
     this.features = config.features ?? { checksum: false, segmentation: false };
     this.local = new LocalAddresses(addresses.map((own) => ({ ...own })));
     for (const { address, prefixLength } of addresses) {

@@ -5,6 +5,7 @@ import type { Core } from "./core.ts";
 import { receiveMessage } from "./datagram_input.ts";
 import { findEchoSocket } from "./datagram_lookup.ts";
 import { icmpErrorInput } from "./icmp_errors.ts";
+import { redirectInput } from "./icmp_redirect.ts";
 import { sendEchoReply } from "./icmp_send.ts";
 
 /** An ICMP message came in (RFC 1122 3.2.2). */
@@ -25,7 +26,7 @@ export function icmpInput(core: Core, arrival: Arrival, now: number): void {
     case ICMP_TYPE.parameterProblem:
       return icmpErrorInput(core, arrival, now);
     case ICMP_TYPE.redirect:
-      return core.drop(DROP.icmpRedirectIgnored);
+      return redirectInput(core, arrival, now);
     default:
       // RFC 1122 3.2.2: unknown types are dropped silently; source quench is one of them since RFC 6633.
       return core.drop(DROP.icmpTypeUnknown);

@@ -12,6 +12,8 @@ import { enqueue } from "./outbox.ts";
 const MAX_QUOTE = 576 - IPV4_HEADER - ICMP_HEADER;
 /** RFC 1812 4.3.2.5: errors have precedence 6 (internetwork control), which is what Linux sends. */
 const ERROR_TOS = 0xc0;
+/** The first four bits of addresses that no host has (RFC 1122 3.2.1.3). */
+const CLASS_E = 15;
 
 /** Copies between blocks of memory; they do not overlap. */
 function copy(from: Memory, offset: number, length: number, to: Memory, at: number): void {
@@ -32,9 +34,7 @@ export function sendIcmpError(
 ): void {
   const { ip } = arrival;
   if (!mayBeReported(core, arrival)) return;
-  if (!core.icmpPeerRate.take(ip.source, now) || !core.icmpErrorRate.take(now)) {
-    return core.drop(DROP.icmpRateLimited);
-  }
+  if (!isWithinRate(core, arrival, now)) return core.drop(DROP.icmpRateLimited);
   const quote = Math.min(ip.totalLength, MAX_QUOTE);
   const packet = core.packets.acquire(ICMP_HEADER + quote);
   const memory = packet.memory!;
@@ -52,11 +52,19 @@ export function sendIcmpError(
   if (enqueue(core, packet)) core.counters.icmpErrorsOut++;
 }
 
+/** RFC 1812 4.3.2.8: a limit for each peer and one for all, as Linux has them; what stays in the host is free. */
+function isWithinRate(core: Core, arrival: Arrival, now: number): boolean {
+  if (arrival.isLoopback) return true;
+  if (!core.icmpPeerRate.take(arrival.ip.source, now)) return false;
+  // As Linux: one token on average, so that nobody can count what others caused ("SAD DNS", CVE-2020-25705).
+  return core.icmpErrorRate.take(now, core.random() % 3);
+}
+
 /** RFC 1122 3.2.2: never about an ICMP error, a broadcast, a later fragment or a source that is not one host. */
 function mayBeReported(core: Core, arrival: Arrival): boolean {
   const { ip } = arrival;
   if (arrival.isLinkBroadcast || arrival.isBroadcast || ip.fragmentOffset !== 0) return false;
-  if (ip.source === ANY || core.local.isBroadcast(ip.source)) return false;
+  if (ip.source === ANY || core.local.isBroadcast(ip.source) || ip.source >>> 28 === CLASS_E) return false;
   if (ip.protocol !== IP_PROTOCOL.icmp) return true;
   return ip.payloadLength > 0 && isIcmpQuery(arrival.memory!.bytes[ip.payloadOffset]);
 }

@@ -53,9 +53,14 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
   const { ip } = arrival;
   core.counters.ipIn++;
   const drop = parseIpv4(arrival.memory!, arrival.offset, arrival.length, ip);
-  if (drop !== DROP.none) return core.drop(drop);
+  if (drop !== DROP.none && drop !== DROP.ipOptionMalformed) return core.drop(drop);
   const refused = checkAddresses(core, arrival);
   if (refused !== DROP.none) return core.drop(refused);
+  if (drop !== DROP.none) {
+    core.drop(drop);
+    // RFC 1122 3.2.2.5: the pointer says where the fault lies.
+    return sendIcmpError(core, arrival, ICMP_TYPE.parameterProblem, 0, ip.badOption << 24, now);
+  }
   if (ip.sourceRoute) return core.drop(DROP.ipSourceRoute);
   const isFragment = ip.moreFragments || ip.fragmentOffset !== 0;
   if (isFragment && !fragmentInput(core, arrival, now)) return;

@@ -7,15 +7,15 @@ export class TokenBucket {
     this.tokens = burst;
   }
 
-  /** Takes one token; false when there is none. */
-  take(now: number): boolean {
+  /** Takes `cost` tokens, or all there are; false, and takes none, when there is not even one. */
+  take(now: number, cost = 1): boolean {
     if (now > this.refilledAtUs) {
       const gained = (now - this.refilledAtUs) * this.perSecond / 1e6;
       this.tokens = Math.min(this.burst, this.tokens + gained);
       this.refilledAtUs = now;
     }
     if (this.tokens < 1) return false;
-    this.tokens -= 1;
+    this.tokens = Math.max(0, this.tokens - cost);
     return true;
   }
 }

@@ -1,3 +1,4 @@
+import { AgeingMap } from "./ageing_map.ts";
 import { ANY, type IpAddress, isBroadcastOf, isLoopback, maskOf } from "../wire/address.ts";
 
 /** An address of this host and the network it lies in. */
@@ -28,18 +29,52 @@ export class Route {
   }
 }
 
+/** Linux's ip_rt_gc_timeout. */
+const REDIRECT_LIFETIME_US = 300_000_000;
+const MAX_REDIRECTS = 256;
+
 /** Where packets go (RFC 1122 3.3.1): the longest prefix that matches, then the lowest metric. */
 export class RoutingTable {
   /** Grows with every change: who remembers a route, remembers this too and looks again when it differs. */
   generation = 1;
   /** In the order in which they are tried. */
   private readonly routes: Route[] = [];
+  /** Better ways to single hosts, that routers told of. */
+  private readonly redirects = new AgeingMap<Route>(REDIRECT_LIFETIME_US, MAX_REDIRECTS);
+
+  /** When `advance` is due; Infinity: never. */
+  get deadline(): number {
+    return this.redirects.deadline;
+  }
+
+  /** Forgets redirects that are too old. */
+  advance(now: number): void {
+    if (this.redirects.advance(now)) this.generation++;
+  }
+
+  /** RFC 1122 3.2.2.2: packets to this host, for which there must be a route, go to another router from now on. */
+  redirect(destination: IpAddress, gateway: IpAddress, now: number): void {
+    const { metric, source, mtu } = this.lookup(destination)!;
+    this.redirects.set(destination, new Route(destination, 32, gateway, metric, source, mtu), now);
+    this.generation++;
+  }
+
+  /** RFC 1122 3.3.1.4: this router does not answer: nobody is redirected to it any more. */
+  forgetGateway(gateway: IpAddress): void {
+    if (this.redirects.size === 0) return;
+    if (this.redirects.removeIf((route) => route.gateway === gateway)) this.generation++;
+  }
+
+  private changed(): void {
+    this.redirects.removeIf(() => true);
+    this.generation++;
+  }
 
   add(route: Route): void {
     let at = 0;
     while (at < this.routes.length && !comesBefore(route, this.routes[at])) at++;
     this.routes.splice(at, 0, route);
-    this.generation++;
+    this.changed();
   }
 
   /** False when there is no such route. */
@@ -47,12 +82,16 @@ export class RoutingTable {
     const at = this.routes.indexOf(route);
     if (at < 0) return false;
     this.routes.splice(at, 1);
-    this.generation++;
+    this.changed();
     return true;
   }
 
   /** The route to `destination`; null: the network is unreachable. */
   lookup(destination: IpAddress): Route | null {
+    if (this.redirects.size > 0) {
+      const redirected = this.redirects.get(destination);
+      if (redirected !== undefined) return redirected;
+    }
     for (const route of this.routes) {
       if ((destination & maskOf(route.prefixLength)) === route.network) return route;
     }
@@ -65,8 +104,9 @@ export class RoutingTable {
     return route !== null && route.gateway === ANY;
   }
 
-  [Symbol.iterator](): Iterator<Route> {
-    return this.routes[Symbol.iterator]();
+  *[Symbol.iterator](): Iterator<Route> {
+    yield* this.redirects.values();
+    yield* this.routes;
   }
 }
 

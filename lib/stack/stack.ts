@@ -105,6 +105,7 @@ export class Stack {
     core.neighbors.advance(now, (address) => core.sourceFor(address));
     advanceReassembly(core, now);
     core.pathMtus.advance(now);
+    core.routes.advance(now);
     advanceConnections(core, now);
   }
 
@@ -123,6 +124,7 @@ export class Stack {
       core.arp.announceAtUs,
       core.reassembly.deadline,
       core.pathMtus.deadline,
+      core.routes.deadline,
     );
   }
 

@@ -74,6 +74,7 @@ function settleNeighbors(core: Core, now: number): void {
   for (const neighbor of settled) {
     if (neighbor.state === NeighborState.INCOMPLETE) continue;
     const failed = neighbor.state === NeighborState.FAILED;
+    if (failed) core.routes.forgetGateway(neighbor.address);
     for (let waiting = neighbor.unpark(); waiting !== null; waiting = neighbor.unpark()) {
       if (waiting.isForgotten) continue;
       if (failed) noWay(core, waiting, EHOSTUNREACH, now);

@@ -40,6 +40,8 @@ export class Ipv4Header {
   destination: IpAddress = 0;
   /** Input: the options ask for a source route. */
   sourceRoute = false;
+  /** Input, of DROP.ipOptionMalformed: where the bad option lies, in bytes from the header's start. */
+  badOption = 0;
   /** Input: where the payload lies in the memory, without what Ethernet padded. */
   payloadOffset = 0;
   payloadLength = 0;
@@ -48,7 +50,7 @@ export class Ipv4Header {
 /**
  * Parses and checks the packet at `offset`, of which `length` bytes arrived: version, IHL, total length, header checksum
  * and options (RFC 1122 3.2.1). Bytes beyond the total length are padding. Returns 0, or a DROP code with `header` in no
- * particular state; whether the addresses make sense is for the stack to say.
+ * particular state, except that with `DROP.ipOptionMalformed` all but the options is there; whether the addresses make sense is for the stack to say.
  */
 export function parseIpv4(memory: Memory, offset: number, length: number, header: Ipv4Header): DropCode {
   if (length < IPV4_HEADER) return DROP.ipTruncated;
@@ -91,9 +93,11 @@ function parseOptions(view: DataView, start: number, end: number, header: Ipv4He
       at++;
       continue;
     }
-    if (at + 2 > end) return DROP.ipOptionMalformed;
-    const length = view.getUint8(at + 1);
-    if (length < 2 || at + length > end) return DROP.ipOptionMalformed;
+    const length = at + 2 > end ? 0 : view.getUint8(at + 1);
+    if (length < 2 || at + length > end) {
+      header.badOption = at - start + IPV4_HEADER;
+      return DROP.ipOptionMalformed;
+    }
     if (type === OPTION_LOOSE_SOURCE_ROUTE || type === OPTION_STRICT_SOURCE_ROUTE) header.sourceRoute = true;
     at += length;
   }

@@ -211,7 +211,7 @@ Deno.test("RFC 1122 3.2.2: no error about an error, a broadcast or a fragment", 
   assertEquals(made.stack.counters.icmpErrorsOut, 0);
 });
 
-Deno.test("ICMP errors are rate limited: six at once for one peer, then one a second; fifty at once for all", () => {
+Deno.test("ICMP errors are rate limited: six at once for one peer, then one a second; about fifty at once for all", () => {
   const made = bench();
   const probe = { destination: OURS, sourcePort: 5000, destinationPort: 33434 };
   let errors = 0;
@@ -227,7 +227,8 @@ Deno.test("ICMP errors are rate limited: six at once for one peer, then one a se
   for (let host = 10; host < 250; host++) {
     errors += made.input(udpFrame({ ...probe, source: `10.0.0.${host}` })).length;
   }
-  assertEquals(errors, 50);
+  // One token each on average, but not each time: nobody can tell by counting what others caused.
+  assert(errors >= 35 && errors <= 70, `${errors} errors`);
 });
 
 Deno.test("RFC 1122 4.2.3.9, RFC 5461: unreachable ends a connect with the errno Linux gives", () => {

@@ -101,8 +101,16 @@ Deno.test("RFC 1122 3.2.1.8: options are skipped, source routes refused, malform
   }
   assertDropped(withOptions(request(), [0x83, 7, 4, 10, 0, 0, 1, 0]), "ipSourceRoute");
   assertDropped(withOptions(request(), [0x89, 7, 4, 10, 0, 0, 1, 0]), "ipSourceRoute");
-  assertDropped(withOptions(request(), [0x44, 0, 0, 0]), "ipOptionMalformed");
-  assertDropped(withOptions(request(), [0x44, 5, 0, 0]), "ipOptionMalformed");
+  for (
+    const [options, pointer] of [[[0x44, 0, 0, 0], 20], [[1, 0x44, 5, 0], 21], [[1, 1, 1, 7], 23]] as const
+  ) {
+    const spoiled = bench();
+    const [error] = spoiled.input(withOptions(request(), [...options]));
+    // RFC 1122 3.2.2.5
+    assertFrame(error, icmp(12, 0), from(OURS), to(PEER));
+    assertEquals(error[14 + 20 + 4], pointer);
+    assertEquals(spoiled.drops, { ipOptionMalformed: 1 });
+  }
 });
 
 Deno.test("what Ethernet padded is not payload", () => {

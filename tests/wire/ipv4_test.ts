@@ -46,6 +46,7 @@ Deno.test("a packet of Linux, and what pads the frame behind it", () => {
     source: parseIp("10.0.0.5"),
     destination: parseIp("10.0.0.4"),
     sourceRoute: false,
+    badOption: 0,
     payloadOffset: ip + 20,
     payloadLength: 20,
   });

@@ -20,7 +20,9 @@ export class Connection extends Timer {
   listener: Listener | null = null;
   /** In the listener's accept queue. */
   nextAccepted: Connection | null = null;
-  /** A listener has completed its handshake. */
+  /** The listener that lets it have data before its handshake is complete; null: it is complete, or no such child. */
+  earlyOf: Listener | null = null;
+  /** A listener has completed its handshake, or let it go before that. */
   wasEstablished = false;
   ttl = DEFAULT_TTL;
   /** DSCP; the ECN bits are TCP's. */

@@ -2,6 +2,7 @@ import { EVENT_CLOSED, EVENT_CONNECTED, State } from "../tcp/state.ts";
 import { advanceTimers } from "../tcp/timers.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import type { Listener } from "./listener.ts";
 
 /** Puts a connection that was opened in the tables. */
 export function addConnection(core: Core, connection: Connection): void {
@@ -30,17 +31,28 @@ export function settle(core: Core, connection: Connection): boolean {
   return true;
 }
 
+/** Lets accept(2) have it. */
+export function makeAcceptable(core: Core, listener: Listener, connection: Connection): void {
+  connection.wasEstablished = true;
+  listener.push(connection);
+  core.sockets.markReady(listener.socket);
+}
+
 function report(core: Core, connection: Connection, events: number): void {
   const { listener, socket } = connection;
   if ((events & EVENT_CONNECTED) !== 0) {
-    if (listener !== null) {
-      connection.wasEstablished = true;
+    if (connection.earlyOf !== null) {
       core.counters.tcpPassiveOpens++;
-      listener.push(connection);
-      core.sockets.markReady(listener.socket);
+    } else if (listener !== null) {
+      core.counters.tcpPassiveOpens++;
+      makeAcceptable(core, listener, connection);
     } else {
       core.counters.tcpActiveOpens++;
     }
+  }
+  if ((events & (EVENT_CONNECTED | EVENT_CLOSED)) !== 0 && connection.earlyOf !== null) {
+    connection.earlyOf.earlyCount--;
+    connection.earlyOf = null;
   }
   if ((events & EVENT_CLOSED) !== 0) {
     if (listener !== null && !connection.wasEstablished) {

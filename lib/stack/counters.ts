@@ -35,6 +35,9 @@ export class Counters {
   tcpSynCookiesSent = 0;
   tcpSynCookiesReceived = 0;
   tcpSynCookiesFailed = 0;
+  /** SYNs whose data was taken for the sake of their cookie, and whose cookie was not good (RFC 7413). */
+  tcpFastOpenPassive = 0;
+  tcpFastOpenPassiveFailures = 0;
   /** Connections that ended with an error. */
   tcpFailures = 0;
 

@@ -1,12 +1,14 @@
 import { defersAccept } from "../tcp/defer_accept.ts";
+import { takeSynData } from "../tcp/fast_open.ts";
 import { openPassive } from "../tcp/user_calls.ts";
 import { DROP } from "../wire/drop.ts";
 import { ACK, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import type { Arrival } from "./arrival.ts";
 import { newChild } from "./child.ts";
 import type { Connection } from "./connection.ts";
-import { addConnection, successorSequence } from "./connections.ts";
+import { addConnection, makeAcceptable, successorSequence } from "./connections.ts";
 import type { Core } from "./core.ts";
+import { giveCookie, judgeFastOpen } from "./fast_open.ts";
 import type { Listener } from "./listener.ts";
 import { sendReset } from "./reset.ts";
 import { sendCookie, takeCookie } from "./syn_cookies.ts";
@@ -53,7 +55,15 @@ function openChild(
   const iss = replaced !== null
     ? successorSequence(replaced)
     : core.initialSequence.next(localAddress, localPort, remoteAddress, remotePort, now);
+  const verdict = judgeFastOpen(core, listener, arrival.ip, segment);
   openPassive(tcb, segment, iss, now);
+  if (verdict === "cookie") giveCookie(core, child);
+  else if (verdict === "data") {
+    takeSynData(tcb, segment, now);
+    child.earlyOf = listener;
+    listener.earlyCount++;
+    makeAcceptable(core, listener, child);
+  }
   addConnection(core, child);
 }
 

@@ -11,6 +11,8 @@ export class Listener {
   readonly halfOpen = new Set<Connection>();
   /** When a SYN was answered with a cookie last, microseconds. */
   cookieSentAtUs = -Infinity;
+  /** Children that had data before their handshake was complete, as it is not yet (RFC 7413 5.1). */
+  earlyCount = 0;
   private backlog = 0;
   private head: Connection | null = null;
   private tail: Connection | null = null;

@@ -1,3 +1,4 @@
+import { isEarly } from "../tcp/fast_open.ts";
 import { State } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
 import { sendRoom } from "../tcp/send_buffer.ts";
@@ -25,7 +26,7 @@ function ofStream(socket: StreamSocket): number {
   if (tcb.state === State.CLOSED) {
     return READY_READ | READY_WRITE | READY_READ_CLOSED | READY_HANGUP | error;
   }
-  if (tcb.state < State.ESTABLISHED) return 0;
+  if (tcb.state < State.ESTABLISHED && !isEarly(tcb)) return 0;
   return ofConnection(tcb) | error;
 }
 

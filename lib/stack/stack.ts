@@ -392,6 +392,7 @@ export class Stack {
 function checkWritable(socket: StreamSocket): number {
   if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
   const { state } = socket.tcb;
+  if (tcp.isEarly(socket.tcb)) return 0;
   return state === State.SYN_SENT || state === State.SYN_RECEIVED ? -EAGAIN : 0;
 }
 

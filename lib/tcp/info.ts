@@ -76,6 +76,7 @@ const SACK = 2;
 const WSCALE = 4;
 const ECN = 8;
 const ECN_SEEN = 16;
+const SYN_DATA = 32;
 /** What Linux shows for a threshold that no loss has set yet. */
 const NO_THRESHOLD = 2147483647;
 const UNLIMITED = 2 ** 64 - 1;
@@ -93,7 +94,8 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_probes: recovery.probesOut,
     tcpi_backoff: rtt.backoff,
     tcpi_options: (options.timestamps ? TIMESTAMPS : 0) | (options.sack ? SACK : 0) |
-      (options.windowScaling ? WSCALE : 0) | (options.ecn ? ECN : 0) | (tcb.ecnSeen ? ECN_SEEN : 0),
+      (options.windowScaling ? WSCALE : 0) | (options.ecn ? ECN : 0) | (tcb.ecnSeen ? ECN_SEEN : 0) |
+      (tcb.fastOpen?.tookSynData ? SYN_DATA : 0),
     tcpi_snd_wscale: snd.scale,
     tcpi_rcv_wscale: rcv.scale,
     tcpi_rto: Math.round(rtt.backedOffUs),

@@ -34,6 +34,7 @@ export const TcpOption = {
   WINDOW_CLAMP: 10,
   QUICKACK: 12,
   USER_TIMEOUT: 18,
+  FASTOPEN: 23,
   NOTSENT_LOWAT: 25,
 } as const;
 
@@ -116,6 +117,10 @@ function setTcpOption(tcb: Tcb, name: number, value: number, now: number): numbe
       return 0;
     case TcpOption.DEFER_ACCEPT:
       user.deferAccept = deferralOf(value, settings.rtoInitialUs, settings.rtoMaxUs);
+      return 0;
+    case TcpOption.FASTOPEN:
+      if (value < 0 || tcb.state !== State.CLOSED) return -EINVAL;
+      user.fastOpenBacklog = value;
       return 0;
     case TcpOption.NOTSENT_LOWAT:
       user.notSentLowWater = value;
@@ -201,6 +206,8 @@ function getTcpOption(tcb: Tcb, name: number): number {
       return tcb.ack.pingpong === 0 ? 1 : 0;
     case TcpOption.DEFER_ACCEPT:
       return secondsOfDeferral(user.deferAccept, settings.rtoInitialUs, settings.rtoMaxUs);
+    case TcpOption.FASTOPEN:
+      return user.fastOpenBacklog;
     case TcpOption.NOTSENT_LOWAT:
       return user.notSentLowWater;
     case TcpOption.WINDOW_CLAMP:

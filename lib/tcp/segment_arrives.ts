@@ -2,6 +2,7 @@ import { ECONNREFUSED, ECONNRESET, EPIPE } from "../errno.ts";
 import { ACK, FIN, RST, SYN, type TcpHeader, URG } from "../wire/tcp.ts";
 import { acknowledge, isFinAcked } from "./acknowledge.ts";
 import { checkAck, enterQuickAck } from "./ack_policy.ts";
+import { isEarly } from "./fast_open.ts";
 import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
 import { answerUnacceptable, challengeAck } from "./invalid.ts";
 import { noteDsack, receiveFin, receiveText } from "./receive.ts";
@@ -27,6 +28,11 @@ export function segmentArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
 
 /** RFC 9293 3.10.7.4, all states but SYN-SENT. */
 function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
+  if (isEarly(tcb) && isRepeatedSyn(tcb, seg)) {
+    // Its data was taken (RFC 7413 4.2.2), so it begins before what is expected.
+    repeatSynAck(tcb, now);
+    return;
+  }
   // first, check the sequence number
   if (!checkSequence(tcb, seg, now)) return;
   // second, check the RST bit
@@ -125,6 +131,8 @@ function checkAckField(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   if (tcb.state === State.SYN_RECEIVED) {
     if (!synReceivedAck(tcb, seg, now)) return false;
     if (tcb.finQueued) tcb.state = State.FIN_WAIT_1;
+    // A FIN can go before the handshake is complete where data can (RFC 7413).
+    if (isFinAcked(tcb)) toFinWait2(tcb, now);
     return true;
   }
   if (!acknowledge(tcb, seg, now)) return false;

@@ -63,6 +63,11 @@ export interface TcpSettings {
   gsoMaxSegments: number;
   /** Answer a full accept queue with a reset instead of silence; `net.ipv4.tcp_abort_on_overflow`. */
   abortOnOverflow: boolean;
+  /**
+   * TCP Fast Open (RFC 7413): 1 as client, 2 as server for listeners with TCP_FASTOPEN, 0x200 there without a cookie;
+   * `net.ipv4.tcp_fastopen`. (Linux has 1; since a listener must ask for it, servers need no second switch here.)
+   */
+  fastOpen: number;
   /** Spread a window over its round trip, as Linux does where the queueing discipline is fq. */
   pacing: boolean;
   /** SYN cookies (RFC 4987 3.6): 0 never, 1 when too many connections are half open, 2 always; `net.ipv4.tcp_syncookies`. */
@@ -109,6 +114,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   invalidRateLimitUs: 500_000,
   gsoMaxSegments: 1,
   abortOnOverflow: false,
+  fastOpen: 3,
   pacing: false,
   synCookies: 1,
 };

@@ -55,6 +55,7 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
   tcp_abort_on_overflow: flag("abortOnOverflow"),
   tcp_syncookies: count("synCookies"),
+  tcp_fastopen: count("fastOpen"),
   tcp_mtu_probing: count("mtuProbing"),
   tcp_base_mss: count("mtuProbeBase"),
   tcp_mtu_probe_floor: count("mtuProbeFloor"),

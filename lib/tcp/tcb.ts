@@ -10,6 +10,7 @@ import { createCongestionControl } from "./congestion/algorithms.ts";
 import { NewReno } from "./congestion/newreno.ts";
 import { Chronograph } from "./chronograph.ts";
 import { MtuProbe } from "./mtu_probe.ts";
+import type { FastOpen } from "./fast_open.ts";
 import { PacingState } from "./pacing.ts";
 import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
@@ -245,6 +246,8 @@ export class UserOptions {
   /** TCP_DEFER_ACCEPT, in SYN-ACKs that time out; 0: off. */
   deferAccept = 0;
   windowClamp = 0;
+  /** TCP_FASTOPEN of a listener: how many children may have data before their handshake is complete; 0: none. */
+  fastOpenBacklog = 0;
   /** SO_MAX_PACING_RATE, bytes a second. */
   maxPacingRate = Infinity;
   /** Data is paced, since a rate was set once. */
@@ -339,6 +342,8 @@ export class Tcb implements CongestionView {
   /** Bytes a second that pacing would allow; Infinity: no round-trip time is known yet. */
   pacingRate = Infinity;
   readonly pacing = new PacingState();
+  /** RFC 7413; null: the connection has nothing to do with it. */
+  fastOpen: FastOpen | null = null;
 
   constructor(readonly settings: TcpSettings, pool: MemoryPool) {
     this.user = new UserOptions(settings);

@@ -51,7 +51,9 @@ export function setTransmitTimer(tcb: Tcb, now: number): void {
 /** RFC 8985 7.2: the probe timeout. */
 export function scheduleLossProbe(tcb: Tcb, rtoAdvances: boolean, now: number): boolean {
   const { queue, rtt, recovery, settings, timers } = tcb;
-  if (!settings.tailLossProbe || !tcb.options.sack || queue.packetsOut === 0) return false;
+  if (
+    tcb.state < State.ESTABLISHED || !settings.tailLossProbe || !tcb.options.sack || queue.packetsOut === 0
+  ) return false;
   if (recovery.caState !== CaState.OPEN && recovery.caState !== CaState.CWR) return false;
   let delay = settings.rtoInitialUs;
   if (rtt.srttUs > 0) {

@@ -1,6 +1,7 @@
 import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { ackSent } from "./ack_policy.ts";
 import { fillSackBlocks } from "./receive.ts";
+import { fillFastOpen } from "./fast_open.ts";
 import { EVER_RETRANSMITTED } from "./retransmit_queue.ts";
 import { advance } from "./seq.ts";
 import { EVENT_CLOSED, State } from "./state.ts";
@@ -103,4 +104,5 @@ export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
   if (isAnswer ? options.ecn : settings.ecn === 1 && recovery.retransmits === 0) {
     out.flags |= isAnswer ? ECE : ECE | CWR;
   }
+  fillFastOpen(tcb, out);
 }

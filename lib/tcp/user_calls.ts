@@ -10,6 +10,7 @@ import { resetConnection, toClosed, toFinWait1, toLastAck } from "./transitions.
 import { sendRoom } from "./send_buffer.ts";
 import { tuneReceiveBuffer } from "./window.ts";
 
+export { isEarly } from "./fast_open.ts";
 export { openActive, openPassive } from "./handshake.ts";
 export { getOption, setCongestion, setOption } from "./options.ts";
 export { info, type TcpInfo } from "./info.ts";

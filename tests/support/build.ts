@@ -41,6 +41,8 @@ export interface TcpFields extends IpFields {
   /** Value and echo. */
   timestamps?: [value: number, echo: number];
   sack?: [left: number, right: number][];
+  /** TCP Fast Open's cookie; empty to ask for one. */
+  fastOpen?: Uint8Array;
   payload?: Uint8Array | string;
 }
 
@@ -69,6 +71,11 @@ export function tcpFrame(fields: TcpFields): Uint8Array<ArrayBuffer> {
   for (const [left, right] of fields.sack ?? []) {
     header.sackLeft[header.sackCount] = left;
     header.sackRight[header.sackCount++] = right;
+  }
+  if (fields.fastOpen) {
+    header.fastOpen = true;
+    header.fastOpenLength = fields.fastOpen.length;
+    header.fastOpenCookie.set(fields.fastOpen);
   }
   const payload = toBytes(fields.payload);
   const length = tcpHeaderLength(header) + payload.length;

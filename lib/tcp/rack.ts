@@ -11,9 +11,12 @@ export const TIMEOUT_MIN_US = 2_000;
 const PERSIST_RECOVERIES = 16;
 const MAX_STEPS = 255;
 
-/** RFC 8985 6.2, RACK_sent_after */
-function sentAfter(sentAtUs: number, end: number, otherSentAtUs: number, otherEnd: number): boolean {
-  return sentAtUs > otherSentAtUs || (sentAtUs === otherSentAtUs && gt(end, otherEnd));
+/**
+ * RFC 8985 6.2, RACK_sent_after, by the order of sending: a clock can give a retransmission and new data before it the
+ * same time, and sequence numbers would then put them the wrong way round. They decide within one transmission only.
+ */
+function sentAfter(order: number, end: number, otherOrder: number, otherEnd: number): boolean {
+  return order > otherOrder || (order === otherOrder && gt(end, otherEnd));
 }
 
 /** RFC 8985 6.2, steps 1 and 2: `node` was delivered. */
@@ -28,8 +31,8 @@ export function rackAdvance(tcb: Tcb, node: SentSegment, now: number): void {
   }
   recovery.rackAdvanced = true;
   recovery.rackRttUs = rttUs;
-  if (sentAfter(node.sentAtUs, node.end, recovery.rackSentUs, recovery.rackEnd)) {
-    recovery.rackSentUs = node.sentAtUs;
+  if (sentAfter(node.sentOrder, node.end, recovery.rackOrder, recovery.rackEnd)) {
+    recovery.rackOrder = node.sentOrder;
     recovery.rackEnd = node.end;
   }
 }
@@ -57,9 +60,9 @@ export function rackDetectLoss(tcb: Tcb, now: number): number {
   let timeout = 0;
   for (let node = queue.oldestSent, next; node !== null; node = next) {
     next = node.sentAfter;
-    if (!sentAfter(recovery.rackSentUs, recovery.rackEnd, node.sentAtUs, node.end)) {
-      // What left in the same microsecond need not be in the order of sequence numbers.
-      if (node.sentAtUs > recovery.rackSentUs) break;
+    if (!sentAfter(recovery.rackOrder, recovery.rackEnd, node.sentOrder, node.end)) {
+      // The pieces of one transmission need not be in the order of sequence numbers.
+      if (node.sentOrder > recovery.rackOrder) break;
       continue;
     }
     const remaining = rackRemaining(tcb, node, window, now);

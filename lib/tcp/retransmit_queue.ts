@@ -17,6 +17,8 @@ export class SentSegment {
   flags = 0;
   /** When it was last sent. */
   sentAtUs = 0;
+  /** The how manieth transmission that was: what left in the same microsecond is told apart by it. */
+  sentOrder = 0;
   /** `Tcb.delivered` when it was first sent (tells round trips apart, RFC 8985 6.2). */
   deliveredBefore = 0;
   previous: SentSegment | null = null;
@@ -71,6 +73,7 @@ export class RetransmitQueue {
    */
   oldestSent: SentSegment | null = null;
   private latestSent: SentSegment | null = null;
+  private transmissions = 0;
   /** All nodes in sequence order, from `first` on. */
   private nodes: SentSegment[] = [];
   private first = 0;
@@ -88,6 +91,7 @@ export class RetransmitQueue {
     node.end = end;
     node.count = count;
     node.sentAtUs = now;
+    node.sentOrder = ++this.transmissions;
     node.previous = this.tail;
     if (this.tail === null) this.head = node;
     else this.tail.next = node;
@@ -105,6 +109,7 @@ export class RetransmitQueue {
     rest.end = node.end;
     rest.flags = node.flags;
     rest.sentAtUs = node.sentAtUs;
+    rest.sentOrder = node.sentOrder;
     rest.deliveredBefore = node.deliveredBefore;
     const before = node.count;
     node.end = seq;
@@ -179,6 +184,7 @@ export class RetransmitQueue {
   resend(node: SentSegment, now: number): void {
     this.markLost(node);
     node.sentAtUs = now;
+    node.sentOrder = ++this.transmissions;
     node.flags |= EVER_RETRANSMITTED;
     this.mark(node, RETRANSMITTED);
   }
@@ -234,11 +240,11 @@ export class RetransmitQueue {
 
   /** Mostly what comes was sent just now; what is no longer taken for lost finds its place near its neighbor's. */
   private await(node: SentSegment): void {
-    const at = node.sentAtUs;
+    const order = node.sentOrder;
     let before = this.latestSent;
-    if (before !== null && before.sentAtUs > at && node.previous?.isAwaited) before = node.previous;
-    while (before !== null && before.sentAtUs > at) before = before.sentBefore;
-    while (before?.sentAfter && before.sentAfter.sentAtUs <= at) before = before.sentAfter;
+    if (before !== null && before.sentOrder > order && node.previous?.isAwaited) before = node.previous;
+    while (before !== null && before.sentOrder > order) before = before.sentBefore;
+    while (before?.sentAfter && before.sentAfter.sentOrder <= order) before = before.sentAfter;
     this.awaitBehind(node, before);
   }
 

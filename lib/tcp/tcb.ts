@@ -172,7 +172,7 @@ export class RecoveryState {
   /** F-RTO 2b: new data goes before retransmissions. */
   preferNew = false;
   // RACK (RFC 8985)
-  rackSentUs = 0;
+  rackOrder = 0;
   rackEnd = 0;
   rackRttUs = 0;
   rackAdvanced = false;

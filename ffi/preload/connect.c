@@ -82,6 +82,13 @@ int lvlip_connect_state(int fd) {
   return (poll_now(fd) & (POLLHUP | POLLERR)) != 0 ? -1 : 1;
 }
 
+/* A daemon that does not serve this user says so before it closes. */
+static int refusal(int fd) {
+  struct lvlip_record record;
+  ssize_t count = real->recv(fd, &record, sizeof record, MSG_DONTWAIT);
+  return count == sizeof record && record.magic == LVLIP_MAGIC ? record.error : 0;
+}
+
 int lvlip_take_stream_error(int fd, uint64_t tag) {
   uint64_t id = tag_id(tag);
   switch (tag_state(tag)) {
@@ -92,7 +99,8 @@ int lvlip_take_stream_error(int fd, uint64_t tag) {
         lvlip_set_tag(fd, LVLIP_STATE_STREAM, id);
         return 0;
       }
-      return lvlip_outcome(id, true);
+      int error = lvlip_outcome(id, true);
+      return error == 0 ? refusal(fd) : error;
     }
     case LVLIP_STATE_STREAM:
       return (poll_now(fd) & (POLLHUP | POLLERR)) != 0 ? lvlip_outcome(id, true) : 0;
@@ -110,6 +118,7 @@ static int connect_outcome(int fd, uint64_t tag) {
     return 0;
   }
   int error = lvlip_outcome(tag_id(tag), true);
+  if (error == 0) error = refusal(fd);
   lvlip_set_tag(fd, LVLIP_STATE_FAILED, tag_id(tag));
   return fail(error == 0 ? ECONNABORTED : error);
 }

@@ -81,6 +81,10 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
   record.arg[0] = level;
   record.arg[1] = name;
   if (!has_bytes(level, name) && read_value(level, name, value, length, &record.arg[2]) < 0) return -1;
+  if (level == SOL_SOCKET && name == SO_OOBINLINE) {
+    /* Urgent data is always in line (RFC 6093). */
+    return record.arg[2] != 0 ? 0 : fail(ENOPROTOOPT);
+  }
   tag = lvlip_attach(fd, tag);
   if (tag == 0) return -1;
   record.id = tag_id(tag);
@@ -119,6 +123,9 @@ static bool get_local(int fd, uint64_t tag, int name, int *result) {
       return true;
     case SO_ACCEPTCONN:
       *result = tag_state(tag) == LVLIP_STATE_LISTENING;
+      return true;
+    case SO_OOBINLINE:
+      *result = 1;
       return true;
     case SO_ERROR:
       *result = datagram ? lvlip_take_datagram_error(fd, tag) : lvlip_take_stream_error(fd, tag);

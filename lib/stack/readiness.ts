@@ -1,7 +1,7 @@
 import { isEarly } from "../tcp/fast_open.ts";
 import { State } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
-import { sendRoom } from "../tcp/send_buffer.ts";
+import { isWritable } from "../tcp/send_buffer.ts";
 import type { Core } from "./core.ts";
 import { type DatagramSocket, Phase, type Socket, type StreamSocket } from "./socket.ts";
 import {
@@ -36,7 +36,9 @@ function ofConnection(tcb: Tcb): number {
   if (isReadClosed) ready |= READY_READ | READY_READ_CLOSED;
   else if (tcb.receiveBuffer.length >= tcb.user.lowWater) ready |= READY_READ;
   // After a shutdown writing does not wait either: it fails at once.
-  if (tcb.finQueued || (!tcb.sendBlocked && sendRoom(tcb) > 0)) ready |= READY_WRITE;
+  if (tcb.finQueued || isWritable(tcb)) ready |= READY_WRITE;
+  // Who asked and heard no is told when it changes.
+  else tcb.sendBlocked = true;
   if (isReadClosed && tcb.finQueued) ready |= READY_HANGUP;
   return ready;
 }

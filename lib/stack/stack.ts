@@ -205,14 +205,17 @@ export class Stack {
     return socket.kind === SocketKind.stream ? acceptStream(this.core, socket) : -EOPNOTSUPP;
   }
 
-  /** Copies bytes into the send buffer: how many; -EAGAIN when it is full; -EPIPE, -ECONNRESET, ... */
-  send(handle: number, bytes: Uint8Array, offset: number, length: number, now: number): number {
+  /**
+   * Copies bytes into the send buffer: how many; -EAGAIN when it is full; -EPIPE, -ECONNRESET, ... `more`: more will be
+   * written soon (MSG_MORE), a small segment can wait for it.
+   */
+  send(handle: number, bytes: Uint8Array, offset: number, length: number, now: number, more = false): number {
     const socket = this.stream(handle);
     if (typeof socket === "number") return socket;
     const refused = checkWritable(socket);
     return refused !== 0
       ? refused
-      : this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now), now);
+      : this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now, more), now);
   }
 
   /** Copies received bytes out: how many, 0 at the end of file; -EAGAIN, -ECONNRESET, -ENOTCONN, ... */

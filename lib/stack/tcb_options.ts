@@ -10,7 +10,7 @@ export function inheritOptions(from: Tcb, to: Tcb): void {
   to.rcv.limit = from.rcv.limit;
   to.rcv.limitFixed = from.rcv.limitFixed;
   if (to.congestion.name !== from.congestion.name) {
-    to.congestion = createCongestionControl(from.congestion.name) ?? to.congestion;
+    to.congestion = createCongestionControl(from.congestion.name, to.settings) ?? to.congestion;
   }
 }
 

@@ -38,6 +38,7 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   facts.start(tcb);
   totals.lastAckReceivedUs = now;
   recovery.probesOut = 0;
+  tcb.user.holdForMore = false;
   // Something got through: what an ICMP message said has passed (RFC 1122 4.2.3.9).
   tcb.softError = 0;
   if (tcb.options.sack && seg.sackCount > 0) tagSacks(tcb, seg, facts, now);
@@ -128,6 +129,7 @@ function finishAck(tcb: Tcb, now: number): void {
   adjustWindow(tcb, facts, now);
   updatePacingRate(tcb);
   tuneSendBuffer(tcb);
+  if ((facts.flags & Fact.UNA_ADVANCED) !== 0) wakeWriter(tcb);
 }
 
 /** Removes what is acknowledged from the retransmission queue and the send buffer, and takes the RTT (RFC 6298 3). */
@@ -135,7 +137,7 @@ function cleanQueue(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { queue } = tcb;
   const ack = seg.ack;
   const acked = takeAcked(tcb, ack, now);
-  if ((facts.flags & Fact.UNA_ADVANCED) !== 0) freeAcked(tcb, ack);
+  if ((facts.flags & Fact.UNA_ADVANCED) !== 0) freeAcked(tcb, ack, now);
   takeRtt(tcb, seg, now);
   if (acked === 0) return;
   facts.flags |= Fact.SET_TIMER;
@@ -187,18 +189,17 @@ function takeAcked(tcb: Tcb, ack: number, now: number): number {
 }
 
 /** Moves SND.UNA and gives the bytes before it back to the send buffer. */
-function freeAcked(tcb: Tcb, ack: number): void {
+function freeAcked(tcb: Tcb, ack: number, now: number): void {
   const { snd, sendBuffer } = tcb;
   tcb.totals.bytesAcked += distance(ack, snd.una);
   snd.una = ack;
-  probeAcked(tcb);
+  probeAcked(tcb, now);
   tcb.queue.sackedRanges.removeBefore(ack);
   const bytes = Math.min(Math.max(0, distance(ack, snd.dataSeq)), sendBuffer.length);
   if (bytes > 0) {
     sendBuffer.consume(bytes);
     snd.dataSeq = advance(snd.dataSeq, bytes);
     sendBuffer.releaseIfEmpty();
-    wakeWriter(tcb);
   }
 }
 

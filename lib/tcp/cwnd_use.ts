@@ -5,10 +5,10 @@ import type { Tcb } from "./tcb.ts";
 /** RFC 5681 4.1: after an idle RTO the congestion window is no longer known to be right. */
 export function restartAfterIdle(tcb: Tcb, now: number): void {
   const { queue, totals, rtt, settings, recovery } = tcb;
-  if (!settings.slowStartAfterIdle || queue.packetsOut > 0) return;
+  if (queue.packetsOut > 0) return;
   let idle = now - totals.lastDataSentUs;
-  if (idle <= rtt.rtoUs || tcb.cwnd <= settings.initialWindow) return;
   tcb.congestion.onRestart(tcb, idle, now);
+  if (!settings.slowStartAfterIdle || idle <= rtt.rtoUs || tcb.cwnd <= settings.initialWindow) return;
   tcb.ssthresh = Math.max(tcb.ssthresh, (tcb.cwnd >> 1) + (tcb.cwnd >> 2));
   while ((idle -= rtt.rtoUs) > 0 && tcb.cwnd > settings.initialWindow) tcb.cwnd >>= 1;
   tcb.cwnd = Math.max(tcb.cwnd, settings.initialWindow);

@@ -13,6 +13,11 @@ const BLACK_HOLE_TIMEOUTS = 3;
 const CHANGED_PATH_TIMEOUTS = 8;
 /** Probing ends when the search is this narrow, bytes (Linux's tcp_probe_threshold). */
 const CLOSE_ENOUGH = 8;
+/**
+ * In a window too small for probes nothing would ever be larger again: after this time full segments are simply tried.
+ * Under heavy loss, which looks like a black hole, that ends the mistake.
+ */
+const TRY_AGAIN_US = 30e6;
 /** How long a search that ended stays ended: the path may have changed since (Linux's tcp_probe_interval). */
 const SEARCH_AGAIN_US = 600e6;
 /** A probe's loss must be repairable by fast retransmit: in a smaller window it could not be told (Linux asks for 11). */
@@ -31,6 +36,8 @@ export class MtuProbe {
   start = 0;
   end = 0;
   searchedAtUs = 0;
+  /** When segments were last made smaller. */
+  reducedAtUs = 0;
   /** The longest payload that was acknowledged, bytes: such segments get through. */
   proven = 0;
 }
@@ -64,6 +71,7 @@ export function timeoutOnPath(tcb: Tcb, now: number): boolean {
   const enough = mtuProbe.proven >= before ? CHANGED_PATH_TIMEOUTS : BLACK_HOLE_TIMEOUTS;
   if (settings.mtuProbing === 0 || recovery.retransmits < enough) return false;
   mtuProbe.proven = 0;
+  mtuProbe.reducedAtUs = now;
   if (!mtuProbe.enabled) {
     begin(tcb, now);
   } else {
@@ -113,8 +121,15 @@ export function probeSent(tcb: Tcb, node: SentSegment): void {
 }
 
 /** SND.UNA moved: the probe, if it is acknowledged, showed that its size gets through (RFC 4821 7.6.1). */
-export function probeAcked(tcb: Tcb): void {
-  const { mtuProbe, snd } = tcb;
+export function probeAcked(tcb: Tcb, now: number): void {
+  const { mtuProbe, snd, settings } = tcb;
+  if (!mtuProbe.enabled) return;
+  if (settings.mtuProbing < 2 && tcb.cwnd < LEAST_WINDOW && now - mtuProbe.reducedAtUs > TRY_AGAIN_US) {
+    mtuProbe.enabled = false;
+    mtuProbe.size = mtuProbe.proven = 0;
+    updateSendMss(tcb);
+    return;
+  }
   if (mtuProbe.size === 0 || gt(mtuProbe.end, snd.una)) return;
   const options = tcb.options.timestamps ? 12 : 0;
   const before = snd.mss;

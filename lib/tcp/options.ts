@@ -1,4 +1,4 @@
-import { EINVAL, ENOPROTOOPT } from "../errno.ts";
+import { EINVAL, ENOENT, ENOPROTOOPT } from "../errno.ts";
 import { createCongestionControl } from "./congestion/algorithms.ts";
 import { deferralOf, secondsOfDeferral } from "./defer_accept.ts";
 import { limitPacingRate } from "./pacing.ts";
@@ -35,6 +35,7 @@ export const TcpOption = {
   QUICKACK: 12,
   USER_TIMEOUT: 18,
   FASTOPEN: 23,
+  FASTOPEN_CONNECT: 30,
   NOTSENT_LOWAT: 25,
 } as const;
 
@@ -122,6 +123,10 @@ function setTcpOption(tcb: Tcb, name: number, value: number, now: number): numbe
       if (value < 0 || tcb.state !== State.CLOSED) return -EINVAL;
       user.fastOpenBacklog = value;
       return 0;
+    case TcpOption.FASTOPEN_CONNECT:
+      if (value < 0 || value > 1 || tcb.state !== State.CLOSED) return -EINVAL;
+      user.fastOpenConnect = value !== 0;
+      return 0;
     case TcpOption.NOTSENT_LOWAT:
       user.notSentLowWater = value;
       return 0;
@@ -208,6 +213,8 @@ function getTcpOption(tcb: Tcb, name: number): number {
       return secondsOfDeferral(user.deferAccept, settings.rtoInitialUs, settings.rtoMaxUs);
     case TcpOption.FASTOPEN:
       return user.fastOpenBacklog;
+    case TcpOption.FASTOPEN_CONNECT:
+      return user.fastOpenConnect ? 1 : 0;
     case TcpOption.NOTSENT_LOWAT:
       return user.notSentLowWater;
     case TcpOption.WINDOW_CLAMP:
@@ -229,10 +236,10 @@ function getTcpOption(tcb: Tcb, name: number): number {
   }
 }
 
-/** TCP_CONGESTION: 0, or -EINVAL for a name that is not known. */
+/** TCP_CONGESTION: 0, or -ENOENT for a name that is not known. */
 export function setCongestion(tcb: Tcb, name: string): number {
-  const algorithm = createCongestionControl(name);
-  if (algorithm === null) return -EINVAL;
+  const algorithm = createCongestionControl(name, tcb.settings);
+  if (algorithm === null) return -ENOENT;
   tcb.congestion = algorithm;
   return 0;
 }

@@ -89,7 +89,10 @@ function noteOverlap(tcb: Tcb, from: number, to: number): void {
   if (first === outOfOrder.count) return;
   const left = later(outOfOrder.left(first), from);
   const right = earlier(outOfOrder.right(first), to);
-  if (lt(left, right)) noteDsack(tcb, left, right);
+  if (geq(left, right)) return;
+  // A D-SACK that waits already (the old part of the same segment) stays; this one may only extend it.
+  if (tcb.dsackPending && (gt(left, tcb.dsackRight) || lt(right, tcb.dsackLeft))) return;
+  noteDsack(tcb, left, right);
 }
 
 /** The block that holds `seq` becomes the first of the next SACK option (RFC 2018 4). */
@@ -176,6 +179,7 @@ export function takeFinAfterGap(tcb: Tcb, now: number): void {
   tcb.dsackPending = false;
   if (tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   scheduleAck(tcb);
+  if (tcb.settings.bsdAcks) tcb.ack.now = true;
   tcb.events |= EVENT_FIN | EVENT_READABLE;
   if (tcb.state === State.ESTABLISHED || tcb.state === State.SYN_RECEIVED) {
     toCloseWait(tcb);

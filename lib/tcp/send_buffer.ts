@@ -1,58 +1,86 @@
-import { distance } from "./seq.ts";
-import { EVENT_WRITABLE, State } from "./state.ts";
+import { advance, distance } from "./seq.ts";
+import { EVENT_WRITABLE } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
-/** No chunk of the send buffer is larger. */
-const MAX_CHUNK = 65535;
+/** The most that one piece of the send buffer holds, bytes: what a device cuts at once. */
+const MAX_PIECE = 65_215;
+/** What Linux counts for a piece beside its bytes, and for a segment when it tunes the buffer: headers and bookkeeping. */
+const PIECE_OVERHEAD = 1280;
+const SEGMENT_OVERHEAD = 256;
+const HEADER_ROOM = 640;
 
-/**
- * What of the send buffer is filled at once before room is asked for again: half the largest window the peer offered, in
- * whole segments.
- */
-function chunkSize(tcb: Tcb): number {
-  const { snd } = tcb;
-  const most = Math.min(snd.maxWnd >> 1, MAX_CHUNK);
-  return Math.max(most - (most % snd.mss), snd.mss);
+/** Writes fill the send buffer in pieces of this many bytes: whole segments, at most half the peer's largest window. */
+function pieceSize(tcb: Tcb): number {
+  const { mss, maxWnd } = tcb.snd;
+  const half = maxWnd > 536 ? maxWnd >> 1 : maxWnd;
+  const most = half === 0 ? MAX_PIECE : Math.min(half, MAX_PIECE);
+  return Math.max(mss, most - (most % mss));
 }
 
-/** Bytes of what waits, or is written now, that the windows let go at once. */
-function sendable(tcb: Tcb): number {
-  if (tcb.state < State.ESTABLISHED) return 0;
+/** What the queued bytes count for against the limit of the send buffer. */
+function sendCharge(bytes: number, piece: number): number {
+  return bytes + Math.ceil(bytes / piece) * PIECE_OVERHEAD;
+}
+
+/** Bytes that wait although the windows are in full use. Negative: so many more could be sent at once. */
+function waiting(tcb: Tcb): number {
   const { snd, queue } = tcb;
-  const byPeer = (snd.una + snd.wnd - snd.nxt) | 0;
-  return Math.max(0, Math.min((tcb.cwnd - queue.inFlight) * snd.mss, byPeer));
+  const quota = Math.max(0, tcb.cwnd - queue.inFlight) * snd.mss;
+  const window = Math.max(0, distance(advance(snd.una, snd.wnd), snd.nxt));
+  return distance(tcb.dataEnd, snd.nxt) - Math.min(quota, window - (window % snd.mss));
+}
+
+/** How much may wait unsent before a writer has to wait too; Infinity: no limit. */
+function notSentLimit(tcb: Tcb): number {
+  return tcb.user.notSentLowWater || tcb.settings.notSentLowWater || Infinity;
 }
 
 /**
- * How many more bytes the application may write. As Linux has it: a chunk that is begun is filled, and one may be begun
- * while less than SO_SNDBUF is held and less than TCP_NOTSENT_LOWAT waits to be sent.
+ * Room for more data in the send buffer, bytes; counted no further than `wanted`. As on Linux the question is asked for
+ * each new piece only: what has been begun is filled, so that large segments can be made, and what can be sent at once
+ * makes room in it.
  */
-export function sendRoom(tcb: Tcb): number {
-  const { sendBuffer, snd, user, sendLimit } = tcb;
-  const unsent = Math.max(0, distance(tcb.dataEnd, snd.nxt));
-  const chunk = chunkSize(tcb);
-  const goes = sendable(tcb);
-  const held = sendBuffer.length - unsent + goes;
-  const lowWater = user.notSentLowWater > 0 ? user.notSentLowWater : Infinity;
-  const chunks = Math.min(Math.ceil((sendLimit - held) / chunk), Math.ceil(lowWater / chunk));
-  return Math.max(0, Math.max(0, chunks) * chunk - unsent + goes);
+export function sendRoom(tcb: Tcb, wanted: number): number {
+  const piece = pieceSize(tcb);
+  const most = notSentLimit(tcb);
+  const backlog = waiting(tcb);
+  let room = 0;
+  while (room < wanted) {
+    const left = backlog + room;
+    const begun = left > 0 ? left % piece : 0;
+    if (begun > 0) {
+      room += piece - begun;
+    } else {
+      if (sendCharge(tcb.sendBuffer.length + room, piece) >= tcb.sendLimit || left >= most) break;
+      room += piece;
+    }
+  }
+  return room;
 }
 
-/**
- * The application waits for room: is there enough to wake it? A third of the buffer, as Linux has it; and less than half
- * of TCP_NOTSENT_LOWAT unsent.
- */
+/** poll(2)'s opinion, as on Linux: a third of the buffer is free, and less than half of TCP_NOTSENT_LOWAT waits unsent. */
+export function isWritable(tcb: Tcb): boolean {
+  return tcb.sendBuffer.length * 1.5 <= tcb.sendLimit && waiting(tcb) * 2 < notSentLimit(tcb);
+}
+
+/** The application waits for room: is there enough to wake it? */
 export function wakeWriter(tcb: Tcb): void {
-  if (!tcb.sendBlocked || (tcb.sendLimit - tcb.sendBuffer.length) * 3 < tcb.sendLimit) return;
-  const { notSentLowWater } = tcb.user;
-  if (notSentLowWater > 0 && distance(tcb.dataEnd, tcb.snd.nxt) * 2 >= notSentLowWater) return;
+  if (!tcb.sendBlocked || !isWritable(tcb)) return;
   tcb.sendBlocked = false;
   tcb.events |= EVENT_WRITABLE;
 }
 
-/** Two congestion windows fit in the send buffer, up to its largest size (as Linux tunes it). */
+/**
+ * Two congestion windows fit in the send buffer, up to its largest size: it grows when the application waits for room
+ * although the congestion window has some (as Linux tunes it).
+ */
 export function tuneSendBuffer(tcb: Tcb): void {
-  if (tcb.user.sendBufferFixed) return;
-  const wanted = 2 * Math.max(tcb.cwnd, tcb.settings.initialWindow) * tcb.snd.mss;
-  if (wanted > tcb.sendLimit) tcb.sendLimit = Math.min(wanted, tcb.settings.sendBufferMax);
+  const { settings, snd, user, queue } = tcb;
+  if (user.sendBufferFixed || !tcb.sendBlocked) return;
+  const window = distance(advance(snd.una, snd.wnd), snd.nxt);
+  const sendable = Math.max(0, Math.min(distance(tcb.dataEnd, snd.nxt), window));
+  if (queue.inFlight + Math.ceil(sendable / snd.mss) >= tcb.cwnd) return;
+  const segment = 2 ** Math.ceil(Math.log2(snd.mss + HEADER_ROOM)) + SEGMENT_OVERHEAD;
+  const wanted = 2 * Math.max(tcb.cwnd, settings.initialWindow) * segment;
+  if (wanted > tcb.sendLimit) tcb.sendLimit = Math.min(wanted, settings.sendBufferMax);
 }

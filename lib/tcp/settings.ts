@@ -14,6 +14,8 @@ export interface TcpSettings {
   ecn: number;
   /** "cubic" (RFC 9438) or "reno" (RFC 5681). */
   congestion: string;
+  /** How CUBIC's slow start ends before a loss: "rfc9406" (HyStart++) or "linux" (the HyStart of 2011, as Linux has it). */
+  hystart: "rfc9406" | "linux";
   /** Initial congestion window, segments (RFC 6928). */
   initialWindow: number;
   /** Segments of reordering that are not taken for loss; `net.ipv4.tcp_reordering`. */
@@ -30,6 +32,8 @@ export interface TcpSettings {
   /** Send buffer to begin with and its largest size when it tunes itself. */
   sendBuffer: number;
   sendBufferMax: number;
+  /** TCP_NOTSENT_LOWAT of sockets that do not set it, bytes; 0: none; `net.ipv4.tcp_notsent_lowat`. */
+  notSentLowWater: number;
   rtoInitialUs: number;
   rtoMinUs: number;
   rtoMaxUs: number;
@@ -37,6 +41,8 @@ export interface TcpSettings {
   delayedAckMaxUs: number;
   /** How many ACKs go out without delay at the start and after trouble; Linux has 16, other systems none. */
   quickAcks: number;
+  /** As BSD: every second segment is acknowledged at once whatever its size, and a FIN; else every second full one. */
+  bsdAcks: boolean;
   /** RFC 5961: challenge ACKs against blind resets and SYNs; without it RFC 793's behaviour, as BSD's insecure_rst. */
   rfc5961: boolean;
   /** RFC 4821: 0 never, 1 after timeouts that suggest a black hole, 2 always; `net.ipv4.tcp_mtu_probing`. */
@@ -82,6 +88,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   windowScaling: true,
   ecn: 2,
   congestion: "cubic",
+  hystart: "rfc9406",
   initialWindow: 10,
   reordering: 3,
   rack: true,
@@ -91,12 +98,14 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   receiveBufferMax: 6 << 20,
   sendBuffer: 256 << 10,
   sendBufferMax: 4 << 20,
+  notSentLowWater: 0,
   rtoInitialUs: 1_000_000,
   rtoMinUs: 200_000,
   rtoMaxUs: 120_000_000,
   delayedAckMinUs: 40_000,
   delayedAckMaxUs: 200_000,
   quickAcks: 16,
+  bsdAcks: false,
   rfc5961: true,
   mtuProbing: 1,
   mtuProbeBase: 1024,

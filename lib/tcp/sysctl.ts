@@ -59,6 +59,8 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_mtu_probing: count("mtuProbing"),
   tcp_base_mss: count("mtuProbeBase"),
   tcp_mtu_probe_floor: count("mtuProbeFloor"),
+  // Its default, the largest number there is, means that there is no such limit.
+  tcp_notsent_lowat: number((n) => ({ notSentLowWater: n > 0x7fffffff ? 0 : n })),
   tcp_rto_min_us: count("rtoMinUs"),
   tcp_rto_max_ms: count("rtoMaxUs", MS),
 };

@@ -248,6 +248,8 @@ export class UserOptions {
   windowClamp = 0;
   /** TCP_FASTOPEN of a listener: how many children may have data before their handshake is complete; 0: none. */
   fastOpenBacklog = 0;
+  /** TCP_FASTOPEN_CONNECT: the SYN asks for a cookie, or waits for data and takes it along. */
+  fastOpenConnect = false;
   /** SO_MAX_PACING_RATE, bytes a second. */
   maxPacingRate = Infinity;
   /** Data is paced, since a rate was set once. */
@@ -256,6 +258,9 @@ export class UserOptions {
   /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
   pushOnce = false;
   sendBufferFixed = false;
+  /** The last write said that more follows (MSG_MORE): no PSH; and until the next ACK no small segment either. */
+  more = false;
+  holdForMore = false;
 
   constructor(settings: TcpSettings) {
     this.keepaliveTimeUs = settings.keepaliveTimeUs;
@@ -353,7 +358,7 @@ export class Tcb implements CongestionView {
     this.receiveBuffer = new RingBuffer(pool);
     this.sendLimit = settings.sendBuffer;
     this.rcv.limit = settings.receiveBuffer;
-    this.congestion = createCongestionControl(settings.congestion) ?? new NewReno();
+    this.congestion = createCongestionControl(settings.congestion, settings) ?? new NewReno();
     this.cwnd = settings.initialWindow;
   }
 

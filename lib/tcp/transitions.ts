@@ -61,12 +61,12 @@ export function toClosed(tcb: Tcb, error: number): void {
   tcb.ack.now = tcb.ack.scheduled = false;
   tcb.sendBuffer.release();
   tcb.outOfOrder.clear();
-  // What came in before the end may still be read, unless the connection broke.
+  // What came in before the end may still be read, as on Linux even before the error is told.
   if (error !== 0) {
     tcb.error = error;
     tcb.events |= EVENT_ERROR;
   }
-  if (error !== 0 || tcb.orphan || tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
+  if (tcb.orphan || tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   tcb.events |= EVENT_READABLE | EVENT_WRITABLE | EVENT_FIN;
   if (!tcb.intents.reset && !tcb.intents.strayReset) tcb.events |= EVENT_CLOSED;
 }

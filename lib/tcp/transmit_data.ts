@@ -82,7 +82,7 @@ function fillData(
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
     // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
-    if (geq(end, dataEnd) || bytes > snd.mss) bits |= PSH;
+    if ((geq(end, dataEnd) && !tcb.user.more) || bytes > snd.mss) bits |= PSH;
     totals.bytesSent += bytes;
   }
   if (tcb.options.ecn && bytes > 0 && from === snd.nxt) {
@@ -136,7 +136,7 @@ export function sendNew(
   const fin = wantsFin && bytes === unsent;
   transmitNew(tcb, from, bytes, fin, probe, out, slices, now);
   if (probe > 0) probeSent(tcb, queue.tail!);
-  if (tcb.user.notSentLowWater > 0) wakeWriter(tcb);
+  if (tcb.sendBlocked) wakeWriter(tcb);
   noteLimit(tcb, now);
   noteWindowUse(tcb, queue.inFlight >= tcb.cwnd, now);
   if (!force) scheduleLossProbe(tcb, false, now);
@@ -150,7 +150,8 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
   const wantsFin = tcb.finQueued && !tcb.finSent;
   // Half the window in one burst at most, as Linux has it: ACKs then come in between.
-  const most = Math.min(quota, burstSegments(tcb), Math.max(tcb.cwnd >> 1, 1)) * mss;
+  const burst = Math.min(burstSegments(tcb), autosizedBurst(tcb, mss));
+  const most = Math.min(quota, burst, Math.max(tcb.cwnd >> 1, 1)) * mss;
   let bytes = Math.min(unsent, most);
   const last = bytes === unsent;
   // RFC 9293 3.8.6.2.1: a segment goes whole or, if the window has no room for it, not at all.
@@ -166,10 +167,31 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   return bytes;
 }
 
+/** Linux's tcp_min_tso_segs. */
+const LEAST_BURST = 2;
+const LARGEST_BURST = 65_536;
+/** Round trips up to this long let bursts be larger: those of a local network are over before they could hurt. */
+const NEAR_UNIT_US = 512;
+const FAR = 32;
+
+/**
+ * Segments of one transmission that the device cuts: what goes out in about a millisecond at twice the current rate, and
+ * more on short paths, so that slow flows do not send bursts (Linux's TSO autosizing).
+ */
+function autosizedBurst(tcb: Tcb, mss: number): number {
+  const { rtt, settings, queue } = tcb;
+  if (settings.gsoMaxSegments <= LEAST_BURST || rtt.srttUs === 0) return settings.gsoMaxSegments;
+  const ahead = tcb.cwnd < tcb.ssthresh / 2 ? 2 : 1.2;
+  let bytes = (ahead * mss * Math.max(tcb.cwnd, queue.packetsOut) * 1e6) / rtt.srttUs / 1024;
+  const distanceUnits = Math.floor(rtt.minRttUs / NEAR_UNIT_US);
+  if (distanceUnits < FAR) bytes += LARGEST_BURST / 2 ** distanceUnits;
+  return Math.max(LEAST_BURST, Math.min(settings.gsoMaxSegments, Math.floor(bytes / mss)));
+}
+
 /** Nagle's algorithm in Minshall's form (RFC 9293 3.7.4), and TCP_CORK: a small segment has to wait. */
 function holdsBack(tcb: Tcb): boolean {
   const { snd, user, queue } = tcb;
-  if (user.cork) return true;
+  if (user.cork || user.holdForMore) return true;
   if (user.noDelay || queue.packetsOut === 0) return false;
   return gt(snd.smallEnd, snd.una) && leq(snd.smallEnd, snd.nxt);
 }
@@ -197,6 +219,7 @@ export function transmitNew(
 ): void {
   const { snd, queue, recovery } = tcb;
   const end = advance(from, bytes + (fin ? 1 : 0));
+  tcb.intents.windowProbe = false;
   // A probe of the path MTU (RFC 4821) is one segment, however long.
   const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));

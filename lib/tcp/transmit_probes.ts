@@ -3,7 +3,7 @@ import type { TcpHeader } from "../wire/tcp.ts";
 import { LOST, RETRANSMITTED, type SentSegment } from "./retransmit_queue.ts";
 import { advance, distance } from "./seq.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
-import { armTransmitTimer, armWindowProbe, rearmRetransmit } from "./timers.ts";
+import { armWindowProbe, rearmRetransmit } from "./timers.ts";
 import { fillHeader } from "./transmit_control.ts";
 import { retransmit, sendNew, transmitNew } from "./transmit_data.ts";
 
@@ -31,11 +31,9 @@ export function sendLossProbe(tcb: Tcb, out: TcpHeader, slices: Slices, now: num
   }
   recovery.tlpActive = true;
   recovery.tlpHighSeq = snd.nxt;
-  tcb.timers.kind = TransmitTimer.LOSS_PROBE;
+  // RFC 8985 7.3: the RTO starts anew with the probe.
+  tcb.timers.kind = TransmitTimer.NONE;
   rearmRetransmit(tcb, now);
-  if (tcb.timers.transmitAtUs <= now + 1) {
-    armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + tcb.rtt.backedOffUs);
-  }
   return true;
 }
 
@@ -57,6 +55,7 @@ export function sendWindowProbe(tcb: Tcb, out: TcpHeader, slices: Slices, now: n
     const bytes = Math.min(room, unsent, snd.mss);
     const fin = tcb.finQueued && !tcb.finSent && bytes === unsent && room > bytes;
     if (bytes > 0 || fin) {
+      tcb.user.more = false;
       transmitNew(tcb, snd.nxt, bytes, fin, 0, out, slices, now);
       return true;
     }

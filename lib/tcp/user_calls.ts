@@ -3,6 +3,7 @@ import { EAGAIN, ECONNABORTED, EINVAL, ENOTCONN, EPIPE } from "../errno.ts";
 import { Limit } from "./chronograph.ts";
 import { afterRead } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
+import { releaseSyn } from "./fast_open.ts";
 import { advance, gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
@@ -30,15 +31,26 @@ function checkSend(tcb: Tcb): number {
   return 0;
 }
 
-/** RFC 9293 3.10.2, SEND: copies into the send buffer. Bytes taken, -EAGAIN if it is full, or another -errno. */
-export function send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, now: number): number {
+/**
+ * RFC 9293 3.10.2, SEND: copies into the send buffer. Bytes taken, -EAGAIN if it is full, or another -errno. `more`: the
+ * application is about to write more (MSG_MORE).
+ */
+export function send(
+  tcb: Tcb,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  now: number,
+  more = false,
+): number {
   const error = checkSend(tcb);
   if (error !== 0) return error;
   if (length === 0) return 0;
-  const n = Math.min(length, sendRoom(tcb));
+  const n = Math.min(length, sendRoom(tcb, length));
   if (n <= 0) return noRoom(tcb);
   willSend(tcb, now);
   tcb.sendBuffer.write(bytes, offset, n);
+  tcb.user.more = tcb.user.holdForMore = more;
   if (n < length) tcb.sendBlocked = true;
   return n;
 }
@@ -47,6 +59,7 @@ export function send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number
 function willSend(tcb: Tcb, now: number): void {
   if (tcb.queue.packetsOut === 0) restartAfterIdle(tcb, now);
   tcb.user.pushOnce = false;
+  releaseSyn(tcb);
   tcb.chronograph.turn(Limit.APPLICATION_OR_NETWORK, now);
 }
 
@@ -59,7 +72,7 @@ function noRoom(tcb: Tcb): number {
 export function reserve(tcb: Tcb, max: number, slices: Slices): number {
   const error = checkSend(tcb);
   if (error !== 0) return error;
-  const n = Math.min(max, sendRoom(tcb));
+  const n = Math.min(max, sendRoom(tcb, max));
   if (n <= 0) return noRoom(tcb);
   tcb.sendBuffer.reserve(n, slices);
   return n;
@@ -68,9 +81,10 @@ export function reserve(tcb: Tcb, max: number, slices: Slices): number {
 /** SEND without a copy, second part: `n` bytes of the room were filled. */
 export function commit(tcb: Tcb, n: number, now: number): number {
   if (n > 0) willSend(tcb, now);
+  tcb.user.more = tcb.user.holdForMore = false;
   tcb.sendBuffer.advance(n);
   tcb.sendBuffer.releaseIfEmpty();
-  if (sendRoom(tcb) === 0) tcb.sendBlocked = true;
+  if (sendRoom(tcb, 1) === 0) tcb.sendBlocked = true;
   return n;
 }
 

@@ -50,17 +50,6 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
   const waits = !socket.nonblocking && (flags & MSG_DONTWAIT) === 0;
   const more = (flags & MSG_MORE) !== 0;
   let done = 0;
-  const tcb = more ? tcbOf(kernel, socket) : null;
-  // The stack's send has no flags. MSG_MORE corks for this one call; what stays queued follows the next segment out.
-  const corked = tcb?.user.cork ?? false;
-  if (tcb !== null) tcb.user.cork = true;
-  const finish = () => {
-    if (tcb !== null) {
-      machine.settle();
-      tcb.user.cork = corked;
-    }
-    return done;
-  };
   let sleeping = false;
   return {
     attempt: () => {
@@ -69,17 +58,17 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
       do {
         const chunk = Math.min(length - done, scratch.length);
         fillPattern(scratch, chunk, socket.written);
-        const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now);
+        const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now, more);
         if (sent < 0) {
           sleeping = sent === -ERRNOS.EAGAIN && waits;
           if (sleeping) return BLOCKED;
-          return done > 0 ? finish() : sent;
+          return done > 0 ? done : sent;
         }
         done += sent;
         socket.written += sent;
         if (sent < chunk && !waits) break;
       } while (done < length);
-      return finish();
+      return done;
     },
   };
 }

@@ -87,7 +87,7 @@ export function googleDefaults(): Settings {
     tcp_ecn: "0",
     tcp_mtu_probing: "0",
   };
-  const settings: Settings = {};
+  const settings: Settings = { hystart: "linux" };
   for (const [name, value] of Object.entries(values)) {
     Object.assign(settings, sysctlEffect(`net.ipv4.${name}`, value).settings);
   }
@@ -102,7 +102,8 @@ export const FREEBSD_DEFAULTS: Readonly<Settings> = {
   sendBuffer: 32768,
   sendBufferMax: 2 << 20,
   rtoMaxUs: 64_000_000,
-  // It delays ACKs from the first segment on.
+  // It delays ACKs from the first segment on, and acknowledges every second one however small.
   quickAcks: 0,
+  bsdAcks: true,
   mtuProbing: 0,
 };

@@ -187,6 +187,8 @@ Deno.test("no state holds memory when it ends, whatever was buffered", () => {
     if (end === "reset") b.arrives("R 1001:1001(0)");
     else if (end === "abort") b.abort();
     else b.pass(2 * HOUR);
+    // What came before the end can be read still.
+    assertEquals(end === "abort" ? 0 : b.read(), end === "abort" ? 0 : 1000, end);
     assertEquals([b.state, b.pool.allocated], ["CLOSED", 0], end);
   }
 });

@@ -69,3 +69,22 @@ Deno.test("RFC 4821: where all sizes get through nothing is probed, and plain lo
   pair.pass(10e6);
   assertEquals(client.tcb.queue.packetsOut, 0);
 });
+
+Deno.test("heavy loss that looked like a black hole does not leave segments small for good", () => {
+  const pair = new Pair();
+  pair.connect();
+  const { client } = pair;
+  let blocked = true;
+  pair.lose = () => blocked;
+  send(client.tcb, new Uint8Array(20_000), 0, 20_000, pair.now);
+  pair.runUntil(() => client.tcb.mtuProbe.enabled, 600e6);
+  assert(client.tcb.snd.mss < 1448);
+  blocked = false;
+  // A window too small to probe in, for longer than half a minute.
+  for (let i = 0; i < 50; i++) {
+    pair.pass(1e6);
+    client.tcb.cwnd = 2;
+    send(client.tcb, new Uint8Array(500), 0, 500, pair.now);
+  }
+  assertEquals(client.tcb.snd.mss, 1448);
+});

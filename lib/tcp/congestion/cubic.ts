@@ -6,6 +6,7 @@ import {
   slowStart,
   SSTHRESH_INFINITE,
 } from "./congestion_control.ts";
+import { HyStart } from "./hystart.ts";
 
 /** RFC 9438 4.6: the multiplicative decrease factor. */
 const BETA = 0.7;
@@ -13,6 +14,9 @@ const BETA = 0.7;
 const C = 0.4;
 /** RFC 9438 4.3: how much Reno's window would grow in a round trip with our beta. */
 const RENO_ALPHA = (3 * (1 - BETA)) / (1 + BETA);
+
+/** How many acknowledged segments make the window grow by one as long as nothing was ever lost. */
+const UNKNOWN_BANDWIDTH_PER = 20;
 
 /** RFC 9406 4.2: HyStart++ constants. */
 const MIN_RTT_THRESHOLD_US = 4_000;
@@ -23,13 +27,14 @@ const CSS_ROUNDS = 5;
 /** Below this window HyStart++ has too few samples to judge. */
 const LOW_WINDOW = 16;
 
-/** CUBIC (RFC 9438) with HyStart++ (RFC 9406). */
+/** CUBIC (RFC 9438) with HyStart++ (RFC 9406), or with Linux's HyStart. */
 export class Cubic implements CongestionControl {
   readonly name = "cubic";
   private priorCwnd = 0;
   /** Window before the last reduction, segments. */
   private wMax = 0;
   private lastWMax = 0;
+  private hasLost = false;
   /** Start of the current congestion avoidance stage; 0: none yet. */
   private epochStartUs = 0;
   private k = 0;
@@ -44,10 +49,16 @@ export class Cubic implements CongestionControl {
   private cssBaselineUs = Infinity;
   private cssRounds = 0;
   private cssAcked = 0;
+  private readonly linuxHyStart: HyStart | null;
+
+  constructor(useLinuxHyStart = false) {
+    this.linuxHyStart = useLinuxHyStart ? new HyStart() : null;
+  }
 
   ssthresh(view: CongestionView): number {
     this.priorCwnd = view.cwnd;
     this.epochStartUs = 0;
+    this.hasLost = true;
     // RFC 9438 4.7, fast convergence: a flow that loses below its last maximum makes room for others.
     this.wMax = view.cwnd < this.lastWMax ? view.cwnd * ((1 + BETA) / 2) : view.cwnd;
     this.lastWMax = this.wMax;
@@ -83,10 +94,12 @@ export class Cubic implements CongestionControl {
     const t = (now - this.epochStartUs + rttUs) / 1e6;
     let target = this.wMax + C * (t - this.k) ** 3;
     // RFC 9438 4.2: at most half as much again in one round trip
-    target = Math.min(Math.max(target, cwnd), 1.5 * cwnd);
-    let per = target > cwnd ? cwnd / (target - cwnd) : 100 * cwnd;
+    target = Math.floor(Math.min(Math.max(target, cwnd), 1.5 * cwnd));
+    let per = target > cwnd ? Math.floor(cwnd / (target - cwnd)) : 100 * cwnd;
     // RFC 9438 4.3: never slower than Reno would be
     this.wEst += (this.wEst < this.priorCwnd ? RENO_ALPHA : 1) * (acked / cwnd);
+    // With no loss yet the bandwidth is unknown: at least 5 % a round trip, as Linux does.
+    if (!this.hasLost) per = Math.min(per, UNKNOWN_BANDWIDTH_PER);
     if (this.wEst > cwnd) per = Math.min(per, cwnd / (this.wEst - cwnd));
     // No faster than one segment for every two acknowledged (RFC 9438 4.4, as Linux bounds it)
     return Math.max(per, 2);
@@ -103,7 +116,11 @@ export class Cubic implements CongestionControl {
     }
   }
 
-  onRtt(view: CongestionView, rttUs: number): void {
+  onRtt(view: CongestionView, rttUs: number, now: number): void {
+    if (this.linuxHyStart !== null) {
+      this.linuxHyStart.onRtt(view, rttUs, now);
+      return;
+    }
     if (view.cwnd >= view.ssthresh || view.ssthresh !== SSTHRESH_INFINITE || view.cwnd < LOW_WINDOW) return;
     this.hyStart(view, rttUs);
   }
@@ -139,6 +156,7 @@ export class Cubic implements CongestionControl {
   }
 
   onTimeout(): void {
+    this.linuxHyStart?.reset();
     // RFC 9438 4.8: after a timeout the cubic starts flat, from the window that slow start then ends with.
     this.epochStartUs = this.wMax = this.lastWMax = 0;
     this.roundStarted = false;
@@ -154,6 +172,7 @@ export class Cubic implements CongestionControl {
     // RFC 9438 5.8: idle time is no time of growth: the epoch moves on by it.
     if (this.epochStartUs !== 0 && this.lastAckUs !== 0) {
       this.epochStartUs = Math.min(now, this.epochStartUs + (now - this.lastAckUs));
+      this.lastAckUs = now;
     }
   }
 }

@@ -243,7 +243,7 @@ export class FakeStack implements SocketLayer {
     let ready = 0;
     if (socket.error !== 0) ready |= READY_ERROR | READY_HANGUP;
     if (socket.state === "open" && socket.broken === 0) ready |= READY_WRITE;
-    if (socket.incoming.length > 0) ready |= READY_READ;
+    if (socket.incoming.length > 0 || socket.accepts.length > 0) ready |= READY_READ;
     return ready;
   }
 

@@ -2,6 +2,7 @@ import { EVENT_CLOSED, EVENT_CONNECTED, State } from "../tcp/state.ts";
 import { advanceTimers } from "../tcp/timers.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { noteFastOpen } from "./fast_open_client.ts";
 import type { Listener } from "./listener.ts";
 
 /** Puts a connection that was opened in the tables. */
@@ -48,6 +49,7 @@ function report(core: Core, connection: Connection, events: number): void {
       makeAcceptable(core, listener, connection);
     } else {
       core.counters.tcpActiveOpens++;
+      noteFastOpen(core, connection);
     }
   }
   if ((events & (EVENT_CONNECTED | EVENT_CLOSED)) !== 0 && connection.earlyOf !== null) {

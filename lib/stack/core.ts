@@ -17,6 +17,7 @@ import { type Connection, PendingList } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { Counters } from "./counters.ts";
 import { Identifications } from "./fragmentation.ts";
+import { FastOpenCache } from "./fast_open_client.ts";
 import { InitialSequence } from "./isn.ts";
 import { ListenerTable } from "./listener.ts";
 import { NeighborTable } from "./neighbor.ts";
@@ -107,6 +108,7 @@ export class Core {
   readonly ephemeral: EphemeralPorts;
   readonly initialSequence: InitialSequence;
   readonly synCookies: SynCookies;
+  readonly fastOpenCache = new FastOpenCache();
   readonly hash: SipHash;
   readonly hashWords = new Int32Array(4);
   readonly sockets = new SocketTable();

@@ -38,6 +38,9 @@ export class Counters {
   /** SYNs whose data was taken for the sake of their cookie, and whose cookie was not good (RFC 7413). */
   tcpFastOpenPassive = 0;
   tcpFastOpenPassiveFailures = 0;
+  /** Data of our SYNs that the peer took, and that it did not. */
+  tcpFastOpenActive = 0;
+  tcpFastOpenActiveFailures = 0;
   /** Connections that ended with an error. */
   tcpFailures = 0;
 

@@ -7,7 +7,6 @@ import type { Core } from "./core.ts";
 import type { Listener } from "./listener.ts";
 
 /** Bits of `TcpSettings.fastOpen`, Linux's `net.ipv4.tcp_fastopen`. */
-export const FAST_OPEN_CLIENT = 1;
 const FAST_OPEN_SERVER = 2;
 const FAST_OPEN_SERVER_WITHOUT_COOKIE = 0x200;
 /** Bytes of the cookies we make, as Linux's. */

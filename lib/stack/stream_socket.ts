@@ -10,12 +10,14 @@ import {
   EMFILE,
   ENETUNREACH,
 } from "../errno.ts";
+import { isSynHeld } from "../tcp/fast_open.ts";
 import { State } from "../tcp/state.ts";
 import { abort, close, openActive } from "../tcp/user_calls.ts";
 import { ANY, type IpAddress, isLoopback, isMulticast } from "../wire/address.ts";
 import { Connection } from "./connection.ts";
 import { addConnection, forget, mayTakeOver, successorSequence, touch } from "./connections.ts";
 import { type Core, LOCALHOST } from "./core.ts";
+import { prepareFastOpen } from "./fast_open_client.ts";
 import { Listener } from "./listener.ts";
 import { Binding } from "./port_space.ts";
 import { Phase, StreamSocket } from "./socket.ts";
@@ -103,6 +105,7 @@ export function connectStream(
 /** A connect was begun: how does it stand? */
 function outcomeOfConnect(core: Core, socket: StreamSocket): number {
   const { tcb } = socket;
+  if (isSynHeld(tcb)) return -EISCONN;
   if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) return -EALREADY;
   if (tcb.state !== State.CLOSED) {
     socket.phase = Phase.CONNECTED;
@@ -161,8 +164,9 @@ function beginConnect(
   socket.phase = Phase.CONNECTING;
   socket.tcb.timestamps.offset = timestampOffset(core, local, remote);
   openActive(socket.tcb, iss, now);
+  if (socket.tcb.user.fastOpenConnect) prepareFastOpen(core, connection);
   addConnection(core, connection);
-  return -EINPROGRESS;
+  return isSynHeld(socket.tcb) ? 0 : -EINPROGRESS;
 }
 
 /** RFC 6056: a port with which no connection to the same peer exists. */

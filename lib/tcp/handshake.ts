@@ -3,6 +3,7 @@ import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
 import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scheduleAck } from "./ack_policy.ts";
+import { fastOpenAnswered } from "./fast_open.ts";
 import { isLimited } from "./invalid.ts";
 import { startMtuProbing } from "./mtu_probe.ts";
 import { updatePacingRate } from "./pacing.ts";
@@ -134,6 +135,7 @@ function synAckArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   if (!tcb.options.windowScaling) rcv.scale = 0;
   acknowledge(tcb, seg, now);
   establish(tcb, now);
+  fastOpenAnswered(tcb, seg);
   tcb.ack.now = true;
   // RFC 9293 3.10.7.3, fourth: data and control that came with the SYN are processed as in the seventh step.
   if (seg.payloadLength > 0 || (seg.flags & 1) !== 0) {

@@ -1,6 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
 import type { TcpHeader } from "../wire/tcp.ts";
-import { isEarly } from "./fast_open.ts";
+import { isEarly, isSynHeld } from "./fast_open.ts";
 import { dataPaced, mustPace } from "./pacing.ts";
 import { gt } from "./seq.ts";
 import { State } from "./state.ts";
@@ -40,7 +40,7 @@ function decide(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean 
   if (intents.strayReset) return sendStrayReset(tcb, out);
   if (intents.reset) return sendReset(tcb, out, now);
   if (tcb.state === State.CLOSED) return false;
-  if (intents.syn) return sendSyn(tcb, out, now);
+  if (intents.syn) return !isSynHeld(tcb) && sendSyn(tcb, out, slices, now);
   if (tcb.state < State.ESTABLISHED) {
     // RFC 7413 4.2.2: the answer to data in a SYN need not wait for the handshake.
     if (isEarly(tcb) && !mustPace(tcb, now) && sendNew(tcb, out, slices, false, false, now)) return true;

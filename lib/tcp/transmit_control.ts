@@ -1,7 +1,8 @@
+import type { Slices } from "../buffer/memory.ts";
 import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { ackSent } from "./ack_policy.ts";
 import { fillSackBlocks } from "./receive.ts";
-import { fillFastOpen } from "./fast_open.ts";
+import { fillFastOpen, fillSynData } from "./fast_open.ts";
 import { EVER_RETRANSMITTED } from "./retransmit_queue.ts";
 import { advance } from "./seq.ts";
 import { EVENT_CLOSED, State } from "./state.ts";
@@ -65,13 +66,14 @@ export function sendReset(tcb: Tcb, out: TcpHeader, now: number): boolean {
 }
 
 /** SYN or SYN-ACK, the first or a repeated one (RFC 9293 3.5). */
-export function sendSyn(tcb: Tcb, out: TcpHeader, now: number): boolean {
+export function sendSyn(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): boolean {
   const { snd, queue, recovery, totals } = tcb;
   tcb.intents.syn = false;
   fillSyn(tcb, out, now);
   if (queue.head === null) {
     queue.append(snd.iss, advance(snd.iss, 1), 1, now);
     snd.nxt = advance(snd.iss, 1);
+    if (tcb.state === State.SYN_SENT) fillSynData(tcb, slices, now);
   } else {
     queue.head.sentAtUs = now;
     queue.head.flags |= EVER_RETRANSMITTED;

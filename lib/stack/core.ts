@@ -203,6 +203,16 @@ export class Core {
     if (mtu < this.firstHopMtu(destination)) this.pathMtus.lower(destination, mtu, now);
   }
 
+  /** Forgets what ICMP told of ways too long ago: path MTUs, redirects. */
+  advanceBeliefs(now: number): void {
+    this.pathMtus.advance(now);
+    this.routes.advance(now);
+  }
+
+  get beliefsDeadline(): number {
+    return Math.min(this.pathMtus.deadline, this.routes.deadline);
+  }
+
   /** There is room in the outbox again: tells the sockets that found it full. */
   tellUnblocked(): void {
     if (this.outbox.count > MAX_OUTBOX_PACKETS / 2 || this.outbox.bytes > MAX_OUTBOX_BYTES / 2) return;

@@ -105,8 +105,8 @@ export class PartialDatagram {
 
   /** Whether a fragment that ends there agrees with what is known of the datagram's end. */
   private mayEnd(end: number, moreFragments: boolean): boolean {
-    if (moreFragments) return this.total < 0 || end <= this.total;
-    return this.total < 0 ? end >= this.end : end === this.total;
+    if (moreFragments) return this.total < 0 || end < this.total;
+    return this.total < 0 ? end > this.end : end === this.total;
   }
 
   /** Copies the first `length` bytes of payload, which must have come, to `at` of `target`. */

@@ -104,8 +104,7 @@ export class Stack {
     advanceAnnouncements(core, now);
     core.neighbors.advance(now, (address) => core.sourceFor(address));
     advanceReassembly(core, now);
-    core.pathMtus.advance(now);
-    core.routes.advance(now);
+    core.advanceBeliefs(now);
     advanceConnections(core, now);
   }
 
@@ -123,8 +122,7 @@ export class Stack {
       core.neighbors.timers.deadline,
       core.arp.announceAtUs,
       core.reassembly.deadline,
-      core.pathMtus.deadline,
-      core.routes.deadline,
+      core.beliefsDeadline,
     );
   }
 

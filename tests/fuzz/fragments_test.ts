@@ -53,10 +53,10 @@ class Model {
     if (this.#isRefused || payload.length === 0 || (more && payload.length % 8 !== 0)) return null;
     if (20 + end > 65_535) return null;
     const isEndWrong = more
-      ? this.#total >= 0 && end > this.#total
+      ? this.#total >= 0 && end >= this.#total
       : this.#total >= 0
       ? end !== this.#total
-      : end < this.#end;
+      : end <= this.#end;
     // Blocks of 8 are what fragments are counted in.
     let known = 0;
     let same = true;

@@ -171,7 +171,7 @@ type Range = [start: number, end: number, more: boolean];
 
 const OVERLAPS: [name: string, reason: string, ranges: Range[]][] = [
   ["teardrop: the second lies within the first", "ipFragmentEnd", [[0, 1000, true], [496, 600, false]]],
-  ["newtear: it begins within the first and ends with it", "ipFragmentOverlap", [[0, 1000, true], [
+  ["newtear: it begins within the first and ends with it", "ipFragmentEnd", [[0, 1000, true], [
     8,
     1000,
     false,
@@ -222,6 +222,8 @@ Deno.test("fragments that disagree about the end of the datagram end it", () => 
     ["across the end", [[1000, 2000, false], [1992, 2496, true]]],
     ["a second end, further", [[1000, 2000, false], [2000, 2100, false]]],
     ["a second end, nearer", [[1000, 2000, false], [400, 500, false]]],
+    ["more to come behind the end", [[1000, 2000, false], [992, 2000, true]]],
+    ["an end where more was to come", [[1000, 2000, true], [1000, 2000, false]]],
     ["an end before what came", [[1000, 2000, true], [400, 500, false]]],
   ];
   for (const [name, ranges] of cases) {

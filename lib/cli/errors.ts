@@ -23,6 +23,9 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
+/** The first place where lib/ipc/paths.ts looks. */
+const DEFAULT_SOCKET = "/run/lvl-ip/lvl-ip.sock";
+
 /** strerror(3)'s words, which everybody greps for; the client's are the same in lower case. */
 const WORDS: Record<string, string> = {
   ECONNREFUSED: "Connection refused (nothing listens on that port)",
@@ -55,7 +58,7 @@ export function explain(error: unknown): string {
   if (error.name === "DaemonUnreachableError") {
     // The client is a library: the command it names is the plain one.
     const lacking = error.message.replace(/; start one with:.*$/s, "");
-    const [start, lab] = [asRoot(["daemon"]), ownCommandLine(["lab"])];
+    const [start, lab] = [asRoot(["daemon", ...socketOption(error)]), ownCommandLine(["lab"])];
     return `${lacking}; start one with \`${start}\`, or see it all in a private internet with \`${lab}\``;
   }
   if (error instanceof CommandError) return error.mend ? `${error.message}; ${error.mend}` : error.message;
@@ -63,4 +66,11 @@ export function explain(error: unknown): string {
     return error.explain();
   }
   return error.message || error.name;
+}
+
+/** What a daemon must be told to listen where this one was looked for: nothing for the usual places. */
+function socketOption(error: Error): string[] {
+  const paths: unknown = "paths" in error ? error.paths : undefined;
+  if (!Array.isArray(paths) || paths.length !== 1 || paths[0] === DEFAULT_SOCKET) return [];
+  return ["--socket", String(paths[0])];
 }

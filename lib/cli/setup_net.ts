@@ -1,6 +1,6 @@
 /** `lvl-ip setup-net`: see ../host/setup_net.ts. */
 import { HostError, shellQuote } from "../host/command.ts";
-import { neighbourOf, readCidr } from "../host/links.ts";
+import { listLinks, neighbourOf, readCidr } from "../host/links.ts";
 import { callingUser, requireNetworkAdmin } from "../host/privileges.ts";
 import { asRoot } from "../host/self.ts";
 import { applySetup, findOwner, planSetup, planUndo, undoSetup } from "../host/setup_net.ts";
@@ -44,7 +44,10 @@ export async function setupNet(options: SetupNetOptions): Promise<number> {
 
 async function setUp(options: SetupNetOptions, signal: AbortSignal): Promise<Report> {
   if (!options.iface) {
-    throw new HostError("--iface is missing: the interface towards the network, e.g. --iface enp0s3");
+    const names = (await listLinks()).map(({ name }) => name).filter((name) => name !== "lo");
+    throw new HostError(
+      `--iface is missing: the interface towards the network; this host has ${names.join(", ") || "none"}`,
+    );
   }
   const wish: SetupWish = {
     iface: options.iface,

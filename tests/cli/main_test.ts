@@ -80,7 +80,7 @@ Deno.test("without a daemon, every client says so and how to start one", async (
     assertEquals([status, out], [args[0] === "ping" ? 2 : 1, ""]);
     assertMatch(
       err,
-      /^lvl-ip: No lvl-ip daemon answers at \/nonexistent\/lvl-ip.sock \(no socket there\); start one with `.* daemon`, or see it all in a private internet with `.* lab`\n$/,
+      /^lvl-ip: No lvl-ip daemon answers at \/nonexistent\/lvl-ip.sock \(no socket there\); start one with `.* daemon --socket \/nonexistent\/lvl-ip\.sock`, or see it all in a private internet with `.* lab`\n$/,
     );
   }
 });

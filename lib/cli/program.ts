@@ -139,7 +139,7 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
         ["lvl-ip daemon", "without root, after setup-net"],
         ["sudo lvl-ip daemon --pcap all.pcapng", "record every frame"],
         ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
-        ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno", "another congestion control"],
+        ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno"],
         ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),
     )

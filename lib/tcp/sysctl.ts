@@ -65,8 +65,14 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_rto_max_ms: count("rtoMaxUs", MS),
 };
 
+/** Linux paces where the queueing discipline is fq; here the connections do it themselves. */
+const QUEUEING = "net.core.default_qdisc";
+
 /** The names that `linuxSysctl` knows, with their beginning. */
-export const SYSCTL_NAMES: readonly string[] = Object.keys(SYSCTLS).map((name) => `net.ipv4.${name}`);
+export const SYSCTL_NAMES: readonly string[] = [
+  ...Object.keys(SYSCTLS).map((name) => `net.ipv4.${name}`),
+  QUEUEING,
+];
 
 /**
  * What setting one of Linux's sysctls means here. `name` with or without `net.ipv4.`. Undefined for a name that the stack
@@ -79,5 +85,6 @@ export const SYSCTL_NAMES: readonly string[] = Object.keys(SYSCTLS).map((name) =
  * ```
  */
 export function linuxSysctl(name: string, value: string): Partial<TcpSettings> | null | undefined {
+  if (name === QUEUEING) return { pacing: value.trim() === "fq" };
   return SYSCTLS[name.replace(/^net\.ipv4\./, "")]?.(value);
 }

@@ -1,0 +1,18 @@
+import { assertEquals } from "@std/assert";
+import { linuxSysctl, SYSCTL_NAMES } from "../../lib/tcp/sysctl.ts";
+
+Deno.test("the queueing discipline fq means pacing, any other none", () => {
+  assertEquals(linuxSysctl("net.core.default_qdisc", "fq"), { pacing: true });
+  assertEquals(linuxSysctl("net.core.default_qdisc", "fq_codel"), { pacing: false });
+});
+
+Deno.test("sysctls of handshakes", () => {
+  assertEquals(linuxSysctl("net.ipv4.tcp_syncookies", "2"), { synCookies: 2 });
+  assertEquals(linuxSysctl("tcp_fastopen", "519"), { fastOpen: 519 });
+  assertEquals(linuxSysctl("net.ipv4.tcp_abort_on_overflow", "1"), { abortOnOverflow: true });
+});
+
+Deno.test("every name in the list is known; no other is", () => {
+  for (const name of SYSCTL_NAMES) assertEquals(linuxSysctl(name, "cubic") === undefined, false, name);
+  assertEquals(linuxSysctl("net.ipv4.tcp_nonsense", "1"), undefined);
+});

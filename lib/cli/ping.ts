@@ -22,6 +22,7 @@ export interface PingCommandOptions {
   deadline?: number;
   size?: number;
   ttl?: number;
+  pmtudisc?: PingOptions["pmtudisc"];
   quiet?: boolean;
   timestamps?: boolean;
   json?: boolean;
@@ -136,6 +137,7 @@ class PingCommand {
         waitMs: FOR_EVER_MS,
         size: options.size,
         ttl: options.ttl,
+        pmtudisc: options.pmtudisc,
         signal: this.#stop.signal,
         socketPath: options.socket,
       });
@@ -210,15 +212,19 @@ class PingCommand {
   }
 
   async #printFailure(failure: PingFailure): Promise<void> {
-    const { seq, error, icmpType, icmpCode } = failure;
+    const { seq, error, icmpType, icmpCode, mtu } = failure;
     const from = failure.from === "0.0.0.0" ? (await this.#localHost()).address : failure.from;
-    if (this.options.json) return this.#printJson({ type: "error", seq, from, error, icmpType, icmpCode });
+    if (this.options.json) {
+      const named = mtu > 0 ? { mtu } : {};
+      return this.#printJson({ type: "error", seq, from, error, icmpType, icmpCode, ...named });
+    }
     if (icmpType >= 0 || error === HOST_UNREACHABLE) {
-      return this.#printLine(`From ${from} icmp_seq=${seq} ${error}`);
+      const named = mtu > 0 ? ` (mtu = ${mtu})` : "";
+      return this.#printLine(`From ${from} icmp_seq=${seq} ${error}${named}`);
     }
     // Nothing went out: ping(8) speaks of these on stderr.
-    const mtu = error === TOO_LONG ? `, mtu=${(await this.#localHost()).mtu}` : "";
-    this.io.complain(`${this.io.errorStyle.red("lvl-ip:")} local error: ${error}${mtu}\n`);
+    const limit = error === TOO_LONG ? `, mtu=${mtu || (await this.#localHost()).mtu}` : "";
+    this.io.complain(`${this.io.errorStyle.red("lvl-ip:")} local error: ${error}${limit}\n`);
   }
 
   async #localHost(): Promise<LocalHost> {

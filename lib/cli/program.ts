@@ -166,6 +166,10 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     .option("-w, --deadline <seconds>", "end after this time, whatever came", seconds)
     .option("-s, --size <bytes>", "payload of a request (default: 56)", wholeNumber(0, 65507))
     .option("-t, --ttl <n>", "time to live (default: 64)", wholeNumber(1, 255))
+    .addOption(
+      new Option("-M, --pmtudisc <how>", "do: no fragments; want: by the path MTU; dont: routers may, too")
+        .choices(["do", "want", "dont", "probe"]),
+    )
     .option("-q, --quiet", "print only the first line and the summary")
     .option("-D, --timestamps", "print the time before each line, in seconds since 1970")
     .option("-n, --numeric", "accepted for ping's sake: addresses are never turned into names")
@@ -178,6 +182,7 @@ function addPing(program: Command, io: Io, finish: Finish): void {
         ["lvl-ip ping 8.8.8.8", "until Ctrl-C; Ctrl-\\ asks how it goes"],
         ["lvl-ip ping -c 3 -i 0.2 10.0.0.5", "three, 0.2 s apart"],
         ["lvl-ip ping -c 1 -t 1 8.8.8.8", "who is the first router?"],
+        ["lvl-ip ping -M do -s 1472 8.8.8.8", "do 1500 bytes fit the path?"],
         ["lvl-ip ping -q -c 1000 -i 0 10.0.0.5", "how fast does it go?"],
       ) + "\n\nExit status: 0 if something answered, 1 if nothing did, 2 for other errors.",
     )

@@ -1,5 +1,5 @@
-import { EAGAIN, EINVAL } from "../errno.ts";
-import { DATAGRAM_ERROR } from "../stack/socket_types.ts";
+import { EAGAIN, EINVAL, EMSGSIZE } from "../errno.ts";
+import { DATAGRAM_ERROR, IP_MTU_DISCOVER, IPPROTO_IP } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { decodeRecord, FLAG_DUPLICATE, MAX_ECHO, OP, type ProtocolRecord } from "./protocol.ts";
 import { RequestReader } from "./request_reader.ts";
@@ -19,6 +19,7 @@ export class EchoRole implements Role {
   readonly #reader = new RequestReader();
   /** When each sequence number was sent, microseconds; negative once it was answered. */
   readonly #sentAtUs = new Map<number, number>();
+  #mtuDiscoverPlusOne = 0;
 
   /** Opens the socket; 0 or an errno to answer with. */
   static begin(client: ClientSocket, service: Service): number {
@@ -64,8 +65,9 @@ export class EchoRole implements Role {
       service.counters.requestsMalformed++;
       return false;
     }
-    const { arg0: seq, arg1: size, arg3: ttl } = record;
-    if (seq < 0 || seq > 65535 || size < 0 || size > MAX_ECHO || ttl < 0 || ttl > 255) {
+    const { arg0: seq, arg1: size, arg2: discover, arg3: ttl } = record;
+    const isPossible = seq >= 0 && seq <= 65535 && size >= 0 && size <= MAX_ECHO && ttl >= 0 && ttl <= 255;
+    if (!isPossible || !this.#setMtuDiscover(client, service, discover, now)) {
       this.#answerError(client, service, seq, EINVAL);
       return true;
     }
@@ -81,7 +83,7 @@ export class EchoRole implements Role {
     datagram.length = ICMP_HEADER + size;
     const result = service.stack.sendTo(client.handle, datagram, now);
     if (result < 0) {
-      this.#answerError(client, service, seq, -result);
+      this.#answerError(client, service, seq, -result, result === -EMSGSIZE ? datagram.mtu : 0);
       return true;
     }
     this.#sentAtUs.delete(seq);
@@ -93,9 +95,20 @@ export class EchoRole implements Role {
     return true;
   }
 
-  #answerError(client: ClientSocket, service: Service, seq: number, errno: number): void {
+  /** `plusOne`: 1 + a value of IP_MTU_DISCOVER; 0 changes nothing. False if there is no such value. */
+  #setMtuDiscover(client: ClientSocket, service: Service, plusOne: number, now: number): boolean {
+    if (plusOne === 0 || plusOne === this.#mtuDiscoverPlusOne) return true;
+    if (service.stack.setOption(client.handle, IPPROTO_IP, IP_MTU_DISCOVER, plusOne - 1, now) < 0) {
+      return false;
+    }
+    this.#mtuDiscoverPlusOne = plusOne;
+    return true;
+  }
+
+  #answerError(client: ClientSocket, service: Service, seq: number, errno: number, mtu = 0): void {
     const record = service.record.reset(OP.echo);
     record.arg0 = seq;
+    record.arg1 = mtu;
     record.arg4 = -1;
     record.errno = errno;
     service.answer(client, record);
@@ -124,6 +137,7 @@ export class EchoRole implements Role {
   #fillError(service: Service, record: ProtocolRecord): void {
     const { datagram } = service;
     record.errno = datagram.errno;
+    record.arg1 = datagram.mtu;
     record.arg4 = (datagram.icmpType << 8) | datagram.icmpCode;
     record.remote.set(datagram.sourceAddress, 0);
   }

@@ -16,6 +16,11 @@ export interface PingOptions {
   size?: number;
   /** Time to live of the requests, 1 to 255; the stack's default if not given. */
   ttl?: number;
+  /**
+   * ping(8)'s -M: "do" never lets a request be fragmented, "want" has it fragmented by us where the path MTU is known to
+   * be smaller, "dont" lets routers do it too, "probe" is "do" by the device's MTU; "want" if not given.
+   */
+  pmtudisc?: keyof typeof PMTUDISC;
   /** Ends the run: the iteration stops, without an error. */
   signal?: AbortSignal;
   socketPath?: string;
@@ -44,6 +49,8 @@ export interface PingFailure {
   /** -1 when the stack itself gave up, without an ICMP message. */
   icmpType: number;
   icmpCode: number;
+  /** What the request was too large for, bytes; 0 otherwise, or if it was not said. */
+  mtu: number;
 }
 
 export type PingEvent = PingReply | PingFailure;
@@ -55,6 +62,9 @@ export interface Ping extends AsyncIterable<PingEvent> {
   /** Requests sent so far. */
   readonly transmitted: number;
 }
+
+/** Values of IP_MTU_DISCOVER. */
+const PMTUDISC = { dont: 0, want: 1, do: 2, probe: 3 } as const;
 
 const UNREACHABLE = [
   "Destination Net Unreachable",
@@ -125,6 +135,7 @@ class Run implements Ping {
     this.#waitMs = options.waitMs ?? 1000;
     this.#request.reset(OP.echo).remote.set(address, 0);
     this.#request.arg1 = options.size ?? 56;
+    this.#request.arg2 = options.pmtudisc === undefined ? 0 : 1 + PMTUDISC[options.pmtudisc];
     this.#request.arg3 = options.ttl ?? 0;
   }
 
@@ -194,5 +205,6 @@ function eventOf(record: ProtocolRecord): PingEvent {
     from,
     icmpType,
     icmpCode,
+    mtu: record.arg1,
   };
 }

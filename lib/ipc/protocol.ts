@@ -30,10 +30,11 @@
  *   attached (SCM_RIGHTS), a socket that is the byte stream already and carries its tag.
  * - `accept`, on a connection of its own: id = the token. After the answer this connection is the byte stream.
  * - `ping`: opens an echo socket. Then every record of op `echo` that comes sends one echo request: remote = where to,
- *   arg0 = sequence number (16 bits), arg1 = payload bytes, arg3 = TTL (0: the default). Every answer is a record of op
+ *   arg0 = sequence number (16 bits), arg1 = payload bytes, arg2 = 1 + a value of IP_MTU_DISCOVER (0: as before), arg3 =
+ *   TTL (0: the default). Every answer is a record of op
  *   `echo`: errno 0 and remote = who answered, arg0 = sequence number, arg1 = ICMP bytes received, arg2 = round trip in
  *   microseconds, arg3 = TTL; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
- *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message.
+ *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message, arg1 = the MTU that the request was too large for or 0.
  * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
  * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo). The answer has an id. A stream: this connection is now a
  *   socket that can be bound and have options, by its id; `connect` then follows on it, or `listen` with its id. Other

@@ -112,7 +112,10 @@ function checkMessage(
     header = UDP_HEADER;
   }
   if (core.local.isBroadcast(destination) && !socket.broadcast) return -EACCES;
-  return header + length > longest(core, socket, destination) ? -EMSGSIZE : 0;
+  const most = longest(core, socket, destination);
+  if (header + length <= most) return 0;
+  message.mtu = most + IPV4_HEADER;
+  return -EMSGSIZE;
 }
 
 /** Bytes that an IP packet of the socket carries, all fragments together. */

@@ -104,7 +104,7 @@ export class Datagram {
   icmpCode = 0;
   errno = 0;
   sourceAddress: IpAddress = 0;
-  /** Of an error "fragmentation needed": the MTU that was named; otherwise 0. */
+  /** Of an error "fragmentation needed": the MTU that was named; otherwise 0. After a send that was -EMSGSIZE: the MTU. */
   mtu = 0;
   /** When it came in, on the stack's clock, microseconds. */
   receivedAtUs = 0;

@@ -12,8 +12,8 @@ function reply(seq: number, more: Partial<PingReply> & { damage?: PingDamage } =
   return { kind: "reply", seq, bytes: 64, ttl: 64, rttUs: 43, from: "8.8.8.8", duplicate: false, ...more };
 }
 
-function failure(seq: number, error: string, from = "10.0.0.5", icmpType = 3): Event {
-  return { kind: "error", seq, error, from, icmpType, icmpCode: 1 };
+function failure(seq: number, error: string, from = "10.0.0.5", icmpType = 3, mtu = 0): Event {
+  return { kind: "error", seq, error, from, icmpType, icmpCode: 1, mtu };
 }
 
 /** A daemon that answers with `events`, the `transmitted`-th request being out at each, and then is silent. */
@@ -136,6 +136,19 @@ Deno.test("ping tells what this host could not send", async () => {
   assertEquals(io.err, "lvl-ip: local error: message too long, mtu=1500\n");
   assertStringIncludes(out, "0 received, +1 errors, 100% packet loss");
   assertEquals(status, 1);
+});
+
+Deno.test("ping -M: asks for it, and names the MTU that was too small", async () => {
+  const events = [
+    failure(1, "Frag needed and DF set", "10.9.0.1", 3, 1000),
+    failure(2, "message too long", "0.0.0.0", -1, 1000),
+  ];
+  const { out, io, world } = await run(events, { count: 2, pmtudisc: "do" });
+  assertEquals(world.options.pmtudisc, "do");
+  assertStringIncludes(out, "From 10.9.0.1 icmp_seq=1 Frag needed and DF set (mtu = 1000)\n");
+  assertEquals(io.err, "lvl-ip: local error: message too long, mtu=1000\n");
+  const json = await run([events[0]], { count: 1, json: true });
+  assertEquals(JSON.parse(json.out.split("\n")[0]).mtu, 1000);
 });
 
 Deno.test("ping marks duplicates, short and damaged answers", async () => {

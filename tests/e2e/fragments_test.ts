@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { connect, ping, status } from "../../mod.ts";
 import { Daemon, DIGEST_SERVER, randomBytes, readAll, sendAll, sha256 } from "../support/daemon.ts";
-import { hasNamespaces, Namespaces } from "../support/netns.ts";
+import { hasNamespaces, lvlIp, Namespaces } from "../support/netns.ts";
 import { KERNEL, ShimWorld, STACK } from "../support/shim.ts";
 
 const ignore = !hasNamespaces();
@@ -119,6 +119,12 @@ Deno.test({
       assertEquals(event.kind === "reply" ? event.bytes : event.error, 1480);
     }
     assertEquals((await status({ socketPath })).counters.ipFragmentsOut - before, 2);
+    const command = [...lvlIp, "ping", "--socket", socketPath, "-c", "1", "-M", "do"];
+    const tooLong = await router.run([...command, "-s", "973", "10.9.0.2"]);
+    assertEquals([tooLong.code, tooLong.stderr], [1, "lvl-ip: local error: message too long, mtu=1000\n"]);
+    assertStringIncludes(await router.exec([...command, "-s", "972", "10.9.0.2"]), " 0% packet loss");
+    const probe = await router.run([...command, "-M", "probe", "-s", "973", "10.9.0.2"]);
+    assertMatch(probe.stdout, /From 10\.0\.0\.5 icmp_seq=1 Frag needed and DF set \(mtu = 1000\)/);
     assertMatch(await peer.exec(["ping", "-c", "2", "-i", "0.2", "-s", "20000", STACK]), / 0% packet loss/);
   },
 });

@@ -260,6 +260,7 @@ Deno.test("ping: replies, duplicates and errors come as events, with the daemon'
       from: "10.0.0.5",
       icmpType: 3,
       icmpCode: 1,
+      mtu: 0,
     },
     { ...reply, seq: 3, duplicate: false },
   ]);

@@ -107,7 +107,7 @@ export class DatagramRole implements Role {
   run(client: ClientSocket, service: Service, now: number): boolean {
     if (client.hungUp) {
       // What the program sent before it closed is sent still.
-      this.#fromProgram(client, service, now);
+      while (this.#outgoing === null && this.#fromProgram(client, service, now));
       service.drop(client, now);
       return false;
     }

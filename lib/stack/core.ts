@@ -209,8 +209,17 @@ export class Core {
     this.routes.advance(now);
   }
 
-  get beliefsDeadline(): number {
-    return Math.min(this.pathMtus.deadline, this.routes.deadline);
+  /** See `Stack.deadline`. */
+  get deadline(): number {
+    if (this.isOverdue) return 0;
+    return Math.min(
+      this.timers.deadline,
+      this.neighbors.timers.deadline,
+      this.arp.announceAtUs,
+      this.reassembly.deadline,
+      this.pathMtus.deadline,
+      this.routes.deadline,
+    );
   }
 
   /** There is room in the outbox again: tells the sockets that found it full. */

@@ -115,15 +115,7 @@ export class Stack {
 
   /** When `advance` is due next; Infinity: never. In the past when `transmit` left something undone. */
   get deadline(): number {
-    const { core } = this;
-    if (core.isOverdue) return 0;
-    return Math.min(
-      core.timers.deadline,
-      core.neighbors.timers.deadline,
-      core.arp.announceAtUs,
-      core.reassembly.deadline,
-      core.beliefsDeadline,
-    );
+    return this.core.deadline;
   }
 
   get counters(): Counters {

@@ -52,6 +52,13 @@ static int read_value(int level, int name, const void *value, socklen_t length, 
     *result = linger.l_onoff ? linger.l_linger : -1;
     return 0;
   }
+  if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE && length >= (socklen_t)sizeof(uint64_t)) {
+    /* Bytes a second; more than fits is as good as no limit, which is all ones. */
+    uint64_t rate;
+    memcpy(&rate, value, sizeof rate);
+    *result = rate > INT32_MAX ? -1 : (int32_t)rate;
+    return 0;
+  }
   if (length >= (socklen_t)sizeof *result) {
     memcpy(result, value, sizeof *result);
     return 0;
@@ -150,6 +157,10 @@ static int ask_option(uint64_t tag, int level, int name, void *value, socklen_t 
     struct linger linger = {record.arg[2] >= 0, record.arg[2] >= 0 ? record.arg[2] : 0};
     return give(&linger, sizeof linger, value, length);
   }
+  if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE && length != NULL && *length >= sizeof(uint64_t)) {
+    uint64_t rate = record.arg[2] < 0 ? ~0ull : (uint64_t)record.arg[2];
+    return give(&rate, sizeof rate, value, length);
+  }
   return give_int(record.arg[2], value, length);
 }
 
@@ -159,8 +170,6 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
   if (level == SOL_SOCKET) {
     int result;
     if (get_local(fd, tag, name, &result)) return give_int(result, value, length);
-    /* The tag is kept there; a program that asks gets what a socket of the kernel has. */
-    if (name == SO_MAX_PACING_RATE) return give(&(unsigned long){~0ul}, sizeof(unsigned long), value, length);
     if (name == SO_PEERCRED) return fail(ENOPROTOOPT);
   }
   tag = lvlip_attach(fd, tag);

@@ -58,10 +58,16 @@ async function insideLab(options: LabOptions, size: number, command: string[]): 
   }
   if (!await world.build({ impair: options.impair, sysctl: options.sysctl })) status ||= 1;
   else if (forCommand) status = await runCommand(world, command, stop.signal) || status;
-  else await show({ lab: world, report, size, signal: stop.signal });
+  else await show({ lab: world, report, size, lossy: isLossy(options.impair), signal: stop.signal });
   await world.stop();
   if (!forCommand && !report.summary(stop.signal.aborted)) status ||= 1;
   return status;
+}
+
+function isLossy(impair: string | undefined): boolean {
+  if (impair === undefined) return false;
+  const { in: towards, out } = parseImpair(impair);
+  return [towards, out].some(({ loss, corrupt }) => loss + corrupt > 0.05);
 }
 
 /** The command's exit status; as in a shell, 127 if there is no such command and 126 if it cannot be run. */

@@ -13,6 +13,8 @@ export interface Showing {
   report: LabReport;
   /** Bytes of each transfer. */
   size: number;
+  /** Whether many packets get lost on their way. */
+  lossy: boolean;
   signal: AbortSignal;
 }
 
@@ -30,8 +32,10 @@ export async function show(showing: Showing): Promise<void> {
   }
 }
 
-async function showPing({ lab, report, signal }: Showing): Promise<boolean> {
-  const words = ["lvl-ip", "ping", "-c", "3", DNS_ADDRESS];
+async function showPing({ lab, report, lossy, signal }: Showing): Promise<boolean> {
+  // So many that at least one is answered where one in four packets gets lost, ARP's too.
+  const count = lossy ? 10 : 3;
+  const words = ["lvl-ip", "ping", "-c", `${count}`, ...(lossy ? ["-i", "0.5"] : []), DNS_ADDRESS];
   report.command(words);
   return await lab.step("ping", async () => {
     const { code, stdout } = await runLines(
@@ -40,11 +44,12 @@ async function showPing({ lab, report, signal }: Showing): Promise<boolean> {
       (line) => report.output("ping", line),
       signal,
     );
+    if (code === 1) throw new Error(lab.daemonFailure() ?? `${DNS_ADDRESS} did not answer`);
     if (code !== 0) throw new Error(lab.daemonFailure() ?? `exit status ${code}`);
     // Each once: a line that duplicates packets brings some answers twice.
     const answered = stdout.map((line) => /\bicmp_seq=([0-9]+) .*\btime=/.exec(line)?.[1]).filter(Boolean);
     const answers = new Set(answered).size;
-    return `${DNS_ADDRESS} answered ${answers} of 3`;
+    return `${DNS_ADDRESS} answered ${answers} of ${count}`;
   });
 }
 

@@ -63,7 +63,7 @@ test("ping over the daemon: replies, silence, unreachable, signals, a closed pip
   const [silent, unreachable, tooLong] = await Promise.all([
     world.run(["ping", "-c", "1", "-W", "0.2", "192.0.2.1"]),
     world.run(["ping", "-c", "1", "10.0.0.77"]),
-    world.run(["ping", "-c", "1", "-s", "60000", "10.0.0.5"]),
+    world.run(["ping", "-c", "1", "-M", "do", "-s", "60000", "10.0.0.5"]),
   ]);
   assertEquals(silent.code, 1);
   assertStringIncludes(silent.stdout, "1 packets transmitted, 0 received, ");

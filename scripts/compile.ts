@@ -39,12 +39,11 @@ try {
   console.error(`compile: ${error.explain()}`);
   Deno.exit(1);
 }
-const { success } = await new Deno.Command(Deno.execPath(), {
-  args,
-  cwd: root,
-  stdout: "inherit",
-  stderr: "inherit",
-}).output();
+const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdout: "inherit" })
+  .output();
+// Deno's own stack backtrace tells nobody anything.
+const said = new TextDecoder().decode(stderr).split(/\n+Stack backtrace:/)[0].trimEnd();
+if (said !== "") console.error(said);
 if (!success) {
   console.error(
     "compile: if the download of the base binary failed, set DENORT_BIN to the denort of this Deno's version",

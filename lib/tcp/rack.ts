@@ -8,7 +8,7 @@ import { timestampOf } from "./timestamps.ts";
 /** RFC 8985 7.2 and Linux: no timer of the sender is shorter than this. */
 export const TIMEOUT_MIN_US = 2_000;
 /** RFC 8985 6.2 step 4: how many recoveries a widened reordering window lasts. */
-const PERSIST_RECOVERIES = 16;
+export const PERSIST_RECOVERIES = 16;
 const MAX_STEPS = 255;
 
 /**

@@ -1,12 +1,10 @@
+import { PERSIST_RECOVERIES } from "./rack.ts";
 import { anyRetransDone, keepOpen } from "./recovery.ts";
 import { LOST } from "./retransmit_queue.ts";
 import { checkSackReordering } from "./sack.ts";
 import { CaState } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { timestampOf } from "./timestamps.ts";
-
-/** How many recoveries a reordering window that D-SACKs widened lasts (RFC 8985 6.2). */
-const PERSIST_RECOVERIES = 16;
 
 /** RFC 3522: the ACK echoes a timestamp older than the retransmission: the original had arrived. */
 function originalArrived(tcb: Tcb): boolean {

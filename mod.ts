@@ -21,6 +21,7 @@ export type {
   ListenOptions,
   NeighbourStatus,
   Ping,
+  PingDamage,
   PingEvent,
   PingFailure,
   PingOptions,

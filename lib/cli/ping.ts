@@ -1,6 +1,6 @@
 /** `lvl-ip ping`: what ping(8) of iputils prints, over the stack. */
 import * as client from "../ipc/client.ts";
-import type { PingFailure, PingOptions, PingReply } from "../ipc/client.ts";
+import type { PingDamage, PingFailure, PingOptions, PingReply } from "../ipc/client.ts";
 import { EHOSTUNREACH, EMSGSIZE } from "../errno.ts";
 import { CommandError, EXIT, explain } from "./errors.ts";
 import { type Io, OutputClosedError } from "./output.ts";
@@ -29,17 +29,8 @@ export interface PingCommandOptions {
   socket?: string;
 }
 
-/** The first payload byte that is not what was sent. */
-export interface PingDamage {
-  offset: number;
-  expected: number;
-  actual: number;
-}
-
-type Reply = PingReply & { damage?: PingDamage };
-
 /** A run of the client. */
-export interface Ping extends AsyncIterable<Reply | PingFailure> {
+export interface Ping extends AsyncIterable<PingReply | PingFailure> {
   readonly address: string;
   readonly transmitted: number;
 }
@@ -175,7 +166,7 @@ class PingCommand {
     return this.options.deadline !== undefined && errors > 0;
   }
 
-  async #take(event: Reply | PingFailure, run: Ping): Promise<void> {
+  async #take(event: PingReply | PingFailure, run: Ping): Promise<void> {
     const outstanding = (run.transmitted - event.seq) & 0xffff;
     if (event.kind === "reply") {
       this.#statistics.addReply(event.rttUs, event.duplicate, outstanding);
@@ -188,7 +179,7 @@ class PingCommand {
     else await this.#printFailure(event);
   }
 
-  #printReply(reply: Reply): void {
+  #printReply(reply: PingReply): void {
     if (this.options.json) {
       const { seq, bytes, from, ttl, rttUs, duplicate, damage } = reply;
       return this.#printJson({

@@ -21,7 +21,7 @@ import { ETIMEDOUT } from "../errno.ts";
 export { DaemonUnreachableError, errnoText } from "./errors.ts";
 export type { CodedError } from "./errors.ts";
 export { ping, pingErrorText } from "./ping.ts";
-export type { Ping, PingEvent, PingFailure, PingOptions, PingReply } from "./ping.ts";
+export type { Ping, PingDamage, PingEvent, PingFailure, PingOptions, PingReply } from "./ping.ts";
 export { resolve } from "./resolve.ts";
 export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } from "./protocol.ts";
 export { Connection } from "./connection.ts";

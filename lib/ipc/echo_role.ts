@@ -1,7 +1,7 @@
 import { EAGAIN, EINVAL, EMSGSIZE } from "../errno.ts";
 import { DATAGRAM_ERROR, IP_MTU_DISCOVER, IPPROTO_IP } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
-import { decodeRecord, FLAG_DUPLICATE, MAX_ECHO, OP, type ProtocolRecord } from "./protocol.ts";
+import { decodeRecord, echoByte, FLAG_DUPLICATE, MAX_ECHO, OP, type ProtocolRecord } from "./protocol.ts";
 import { RequestReader } from "./request_reader.ts";
 import type { Service } from "./service.ts";
 
@@ -13,6 +13,18 @@ const ICMP_HEADER = 8;
 const BUDGET = 64;
 /** Requests whose times are kept. */
 const MAX_OUTSTANDING = 1024;
+
+/**
+ * Where the payload of a reply is not what was sent: (offset + 1) * 256 + the byte that came; 0: nowhere. A checksum does
+ * not see everything, and a host may answer with something of its own.
+ */
+export function damageIn(bytes: Uint8Array, length: number): number {
+  for (let i = 0; i < length - ICMP_HEADER; i++) {
+    const actual = bytes[ICMP_HEADER + i];
+    if (actual !== echoByte(i)) return ((i + 1) << 8) | actual;
+  }
+  return 0;
+}
 
 /** An echo socket (RFC 792): sends the echo requests the program asks for and tells it what comes back. */
 export class EchoRole implements Role {
@@ -75,7 +87,7 @@ export class EchoRole implements Role {
     const header = new DataView(bytes.buffer, bytes.byteOffset, ICMP_HEADER);
     header.setUint32(0, ICMP_ECHO << 24);
     header.setUint32(4, seq);
-    for (let i = 0; i < size; i++) bytes[ICMP_HEADER + i] = i;
+    for (let i = 0; i < size; i++) bytes[ICMP_HEADER + i] = echoByte(i);
     datagram.address = record.remote.address;
     datagram.port = 0;
     datagram.ttl = ttl;
@@ -151,6 +163,7 @@ export class EchoRole implements Role {
     record.arg1 = datagram.length;
     record.arg2 = datagram.receivedAtUs - Math.abs(sentAtUs);
     record.arg3 = datagram.ttl;
+    record.arg4 = damageIn(datagram.bytes, datagram.length);
     if (sentAtUs < 0) record.flags |= FLAG_DUPLICATE;
     else this.#sentAtUs.set(record.arg0, -sentAtUs);
     return true;

@@ -1,5 +1,5 @@
 import { formatIp } from "../wire/address.ts";
-import { FLAG_DUPLICATE, MAX_ECHO, OP, ProtocolRecord } from "./protocol.ts";
+import { echoByte, FLAG_DUPLICATE, MAX_ECHO, OP, ProtocolRecord } from "./protocol.ts";
 import { Channel } from "./channel.ts";
 import { errnoText } from "./errors.ts";
 import { resolveOne } from "./resolve.ts";
@@ -37,6 +37,15 @@ export interface PingReply {
   from: string;
   /** The sequence number was answered before. */
   duplicate: boolean;
+  /** The first payload byte that is not what was sent, if there is one. */
+  damage?: PingDamage;
+}
+
+export interface PingDamage {
+  /** In the payload, bytes. */
+  offset: number;
+  expected: number;
+  actual: number;
 }
 
 /** A request came to nothing, and somebody said so. */
@@ -194,7 +203,11 @@ function eventOf(record: ProtocolRecord): PingEvent {
   const from = formatIp(record.remote.address);
   if (record.errno === 0) {
     const duplicate = (record.flags & FLAG_DUPLICATE) !== 0;
-    return { kind: "reply", seq, bytes: record.arg1, ttl: record.arg3, rttUs: record.arg2, from, duplicate };
+    const { arg1: bytes, arg2: rttUs, arg3: ttl, arg4: damaged } = record;
+    const reply: PingReply = { kind: "reply", seq, bytes, ttl, rttUs, from, duplicate };
+    if (damaged === 0) return reply;
+    const offset = (damaged >>> 8) - 1;
+    return { ...reply, damage: { offset, expected: echoByte(offset), actual: damaged & 255 } };
   }
   const icmpType = record.arg4 < 0 ? -1 : record.arg4 >> 8;
   const icmpCode = record.arg4 < 0 ? 0 : record.arg4 & 0xff;

@@ -33,7 +33,7 @@
  *   arg0 = sequence number (16 bits), arg1 = payload bytes, arg2 = 1 + a value of IP_MTU_DISCOVER (0: as before), arg3 =
  *   TTL (0: the default). Every answer is a record of op
  *   `echo`: errno 0 and remote = who answered, arg0 = sequence number, arg1 = ICMP bytes received, arg2 = round trip in
- *   microseconds, arg3 = TTL; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
+ *   microseconds, arg3 = TTL, arg4 = 0 or, where the payload is not what was sent, (offset + 1) * 256 + what came; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
  *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message, arg1 = the MTU that the request was too large for or 0.
  * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
  * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo). The answer has an id. A stream: this connection is now a
@@ -52,6 +52,11 @@
  * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `listen` with an id, `setOption` and `getOption` may follow one another on one connection. A request that
  * is not understood gets an answer with EPROTO (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
+
+/** The payload of an echo request: byte `offset` of it. */
+export function echoByte(offset: number): number {
+  return offset & 255;
+}
 
 export const MAGIC = 0x50494c4c; // "LLIP"
 export const VERSION = 1;

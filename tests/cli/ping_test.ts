@@ -3,12 +3,12 @@ import type { PingFailure, PingOptions, PingReply } from "../../lib/ipc/client.t
 import { DaemonUnreachableError } from "../../lib/ipc/errors.ts";
 import { CommandError } from "../../lib/cli/errors.ts";
 import { OutputClosedError } from "../../lib/cli/output.ts";
-import { ping, type PingCommandOptions, type PingDamage, type PingWorld } from "../../lib/cli/ping.ts";
+import { ping, type PingCommandOptions, type PingWorld } from "../../lib/cli/ping.ts";
 import { FakeIo } from "./fake_io.ts";
 
-type Event = (PingReply & { damage?: PingDamage }) | PingFailure;
+type Event = PingReply | PingFailure;
 
-function reply(seq: number, more: Partial<PingReply> & { damage?: PingDamage } = {}): Event {
+function reply(seq: number, more: Partial<PingReply> = {}): Event {
   return { kind: "reply", seq, bytes: 64, ttl: 64, rttUs: 43, from: "8.8.8.8", duplicate: false, ...more };
 }
 

@@ -93,7 +93,44 @@ const MUTATIONS: Mutation[] = [
     }
   },
   (bytes, random) => set16(bytes, transportOf(bytes) + 2 * random.below(10), edge(random)),
+  // Ethernet: addresses and type. ARP, if it is that: any of its fields.
+  (bytes, random) =>
+    set16(bytes, 2 * random.below(7), [0, 0xffff, 0x0100, 0x0800, 0x0806, 0x86dd][random.below(6)]),
+  (bytes, random) => (bytes[13] === 6 ? set16(bytes, IP + 2 * random.below(14), edge(random)) : undefined),
+  (bytes, random) => insertIpOptions(bytes, random),
+  // ICMP, if it is that: type, code, what a quote says of itself.
+  (bytes, random) => (bytes[IP + 9] === 1 ? set8(bytes, transportOf(bytes), random.below(20)) : undefined),
+  (bytes, random) => (bytes[IP + 9] === 1 ? set8(bytes, transportOf(bytes) + 1, edge(random)) : undefined),
+  (bytes, random) =>
+    bytes[IP + 9] === 1
+      ? set16(bytes, transportOf(bytes) + 8 + 2 * random.below(16), edge(random))
+      : undefined,
 ];
+
+/** Makes room behind the IP header for options of kinds known and unknown, with lengths true and false. */
+function insertIpOptions(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> | void {
+  if (bytes.length < IP + 20 || bytes[12] !== 8 || bytes[13] !== 0 || bytes[IP] !== 0x45) return;
+  const room = 4 * (1 + random.below(10));
+  const longer = new Uint8Array(bytes.length + room);
+  longer.set(bytes.subarray(0, IP + 20));
+  longer.set(bytes.subarray(IP + 20), IP + 20 + room);
+  for (let at = IP + 20; at < IP + 20 + room;) {
+    const kind = [0, 1, 7, 68, 131, 137, 148, random.below(256)][random.below(8)];
+    longer[at] = kind;
+    if (kind < 2) {
+      at++;
+      continue;
+    }
+    const length = random.chance(0.7) ? [3, 4, 7, 8, 11][random.below(5)] : edge(random) & 0xff;
+    set8(longer, at + 1, length);
+    set8(longer, at + 2, [4, 5, 8, length, 0][random.below(5)]);
+    at += Math.max(2, length);
+  }
+  longer[IP] = 0x45 + room / 4;
+  const total = ((bytes[IP + 2] << 8) | bytes[IP + 3]) + room;
+  set16(longer, IP + 2, total);
+  return longer;
+}
 
 function edge(random: Random): number {
   return random.chance(0.7) ? EDGES[random.below(EDGES.length)] : random.below(65536);

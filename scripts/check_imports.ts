@@ -33,6 +33,7 @@ const IPC_CLIENT = [
   "channel",
   "client",
   "connection",
+  "datagram_conn",
   "errors",
   "listener",
   "paths",

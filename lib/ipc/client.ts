@@ -13,6 +13,7 @@
 import { type DaemonStatus, OP, ProtocolRecord } from "./protocol.ts";
 import { ask, Channel } from "./channel.ts";
 import { Connection } from "./connection.ts";
+import { DatagramConn } from "./datagram_conn.ts";
 import { Listener } from "./listener.ts";
 import { resolveOne } from "./resolve.ts";
 import { errnoError } from "./errors.ts";
@@ -25,6 +26,7 @@ export type { Ping, PingDamage, PingEvent, PingFailure, PingOptions, PingReply }
 export { resolve } from "./resolve.ts";
 export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } from "./protocol.ts";
 export { Connection } from "./connection.ts";
+export { DatagramConn } from "./datagram_conn.ts";
 export { Listener } from "./listener.ts";
 
 export interface ConnectOptions {
@@ -46,6 +48,20 @@ export interface ListenOptions {
   hostname?: string;
   /** Connections that may wait to be accepted; 128 if not given. */
   backlog?: number;
+  /** Closes the listener: `accept` then throws `Deno.errors.BadResource`, and an iteration ends. */
+  signal?: AbortSignal;
+  socketPath?: string;
+}
+
+export interface ListenDatagramOptions {
+  /** 0, or not given: the stack chooses one; see `addr`. */
+  port?: number;
+  /** An address of the stack; all of them if not given. */
+  hostname?: string;
+  /** The only peer: `send` needs no address, others are not heard, and its refusals are told. */
+  remote?: { hostname: string; port: number };
+  /** Closes the socket: `receive` then throws `Deno.errors.BadResource`, and an iteration ends. */
+  signal?: AbortSignal;
   socketPath?: string;
 }
 
@@ -89,9 +105,10 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 
 /** Listens for TCP connections to the stack. Throws `Deno.errors.AddrInUse`, `AddrNotAvailable`... */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { port, hostname = "0.0.0.0", backlog = 128, socketPath } = options;
+  const { port, hostname = "0.0.0.0", backlog = 128, signal, socketPath } = options;
   const what = `Cannot listen on ${hostname}:${port}`;
   checkPort(port, 0, what);
+  signal?.throwIfAborted();
   const address = await resolveOne(hostname, socketPath);
   const record = new ProtocolRecord().reset(OP.listen);
   record.local.set(address, port);
@@ -99,11 +116,50 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const channel = await Channel.open(socketPath);
   try {
     await channel.exchange(record, what);
-    return new Listener(channel, record);
+    signal?.throwIfAborted();
+    return closeOn(signal, new Listener(channel, record));
   } catch (error) {
     channel.close();
     throw error;
   }
+}
+
+/**
+ * Opens a UDP socket of the stack. Throws `Deno.errors.AddrInUse`, `AddrNotAvailable`, `NetworkUnreachable`...
+ *
+ * @example
+ * ```ts ignore
+ * using socket = await listenDatagram({ port: 7 });
+ * for await (const [message, from] of socket) await socket.send(message, from);
+ * ```
+ */
+export async function listenDatagram(options: ListenDatagramOptions = {}): Promise<DatagramConn> {
+  const { port = 0, hostname = "0.0.0.0", remote, signal, socketPath } = options;
+  const what = remote === undefined
+    ? `Cannot receive on ${hostname}:${port}`
+    : `Cannot send to ${remote.hostname}:${remote.port}`;
+  checkPort(port, 0, what);
+  if (remote !== undefined) checkPort(remote.port, 1, what);
+  signal?.throwIfAborted();
+  const record = new ProtocolRecord().reset(OP.datagram);
+  const address = await resolveOne(hostname, socketPath);
+  if (address !== 0 || port !== 0 || remote === undefined) record.local.set(address, port);
+  if (remote !== undefined) record.remote.set(await resolveOne(remote.hostname, socketPath), remote.port);
+  const channel = await Channel.open(socketPath);
+  try {
+    await channel.exchange(record, what);
+    signal?.throwIfAborted();
+    return closeOn(signal, new DatagramConn(channel, record));
+  } catch (error) {
+    channel.close();
+    throw error;
+  }
+}
+
+/** The socket, which closes when the signal comes. */
+function closeOn<T extends Disposable>(signal: AbortSignal | undefined, socket: T): T {
+  signal?.addEventListener("abort", () => socket[Symbol.dispose](), { once: true });
+  return socket;
 }
 
 /** What the daemon is doing: its address, connections, counters, neighbours and routes. */

@@ -38,6 +38,7 @@ known(errno.EINVAL, "EINVAL", "invalid argument", TypeError);
 known(errno.EMFILE, "EMFILE", "too many open sockets", Error);
 known(errno.EPIPE, "EPIPE", "broken pipe", errors.BrokenPipe);
 known(errno.EPROTO, "EPROTO", "the daemon speaks another version of the protocol", errors.InvalidData);
+known(errno.EDESTADDRREQ, "EDESTADDRREQ", "destination address required", TypeError);
 known(errno.EMSGSIZE, "EMSGSIZE", "message too long", RangeError);
 known(errno.ENOPROTOOPT, "ENOPROTOOPT", "option not supported", errors.NotSupported);
 known(errno.EOPNOTSUPP, "EOPNOTSUPP", "operation not supported", errors.NotSupported);

@@ -42,6 +42,10 @@
  * - `bind`: id, local. `names`: id; the answer has both names, arg0 = state as RFC 9293 numbers it here, arg1 and arg2 =
  *   bytes received that the program has not got and bytes sent that the peer has not acknowledged.
  * - `associate`, of a datagram socket: id, remote = its only peer from now on; family none: it has none.
+ * - `datagram`: a datagram socket for programs that cannot receive descriptors. local = address and port (0: any) or family
+ *   none, remote = its only peer or family none: it has none. The answer has the id and both names. Then every record of op
+ *   `datagram` is a message, with `length` bytes of payload: to the daemon remote = where to (family none: the only peer),
+ *   from it remote = where from; or errno not 0 without payload, what the next call is to fail with.
  * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
  *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
@@ -78,6 +82,7 @@ export const OP = {
   bind: 12,
   names: 13,
   associate: 14,
+  datagram: 15,
 } as const;
 
 /** connect: no answer record is written into the stream. */
@@ -97,6 +102,8 @@ export const MAX_NAME = 255;
 export const MAX_FILLER = 1 << 22;
 /** The largest payload of an echo request, bytes: what fits an IPv4 packet. */
 export const MAX_ECHO = 65535 - 20 - 8;
+/** The largest payload of a datagram, bytes: the same. */
+export const MAX_DATAGRAM = MAX_ECHO;
 
 /** One end of a connection as a record carries it. */
 export class Endpoint {

@@ -8,6 +8,7 @@ import { control, outcome } from "./control.ts";
 import { DatagramRole } from "./datagram_role.ts";
 import { EchoRole } from "./echo_role.ts";
 import { ListenRole } from "./listen_role.ts";
+import { MessageRole } from "./message_role.ts";
 import {
   decodeRecord,
   encodeRecord,
@@ -85,7 +86,7 @@ export class RequestRole implements Role {
       return service.drop(client, now);
     }
     service.answerError(client, record, errno);
-    if (op < OP.resolve || op === OP.status) service.drop(client, now);
+    if (op < OP.resolve || op === OP.status || op === OP.datagram) service.drop(client, now);
     if (errno === EPROTO || errno === EINVAL) {
       service.counters.requestsMalformed++;
       service.drop(client, now);
@@ -96,7 +97,7 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.associate || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.datagram || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
@@ -145,6 +146,8 @@ function serve(
       return status(client, service, record, now);
     case OP.outcome:
       return outcome(client, service, record);
+    case OP.datagram:
+      return MessageRole.begin(client, service, record, now);
     case OP.socket:
       return socket(client, service, record.arg0 as SocketKind, now);
     default:

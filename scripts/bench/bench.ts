@@ -1,0 +1,73 @@
+/** One run: what the scenarios need of it. */
+import type { Candidate, Programs } from "./candidates.ts";
+import type { Contestant, Figures } from "./contestant.ts";
+import type { Progress } from "./progress.ts";
+import type { Results } from "./results.ts";
+
+export interface Settings {
+  repetitions: number;
+  /** How long each measurement takes, and how long what is measured runs before. */
+  seconds: number;
+  warmUp: number;
+  quick: boolean;
+}
+
+/** A case of a scenario. */
+export interface Case<T> {
+  name: string;
+  /** The figures by unit; null: this one cannot do it. */
+  measure(subject: T): Promise<Figures | null>;
+}
+
+/** Something that is measured, under its candidate's name. */
+export interface Subject<T> {
+  candidate: string;
+  value: T;
+}
+
+export interface Scenario {
+  name: string;
+  what: string;
+  run(bench: Bench): Promise<void>;
+}
+
+export class Bench {
+  constructor(
+    readonly settings: Settings,
+    readonly candidates: readonly Candidate[],
+    readonly programs: Programs,
+    readonly results: Results,
+    readonly progress: Progress,
+    readonly signal: AbortSignal,
+  ) {}
+
+  /** Starts all candidates, measures every case of each in turn, as often as is asked, and ends them. */
+  async compare(scenario: string, cases: readonly Case<Contestant>[]): Promise<void> {
+    await using stack = new AsyncDisposableStack();
+    const subjects: Subject<Contestant>[] = [];
+    for (const { name, start } of this.candidates) {
+      this.progress.show(`${scenario}: starting ${name}`);
+      subjects.push({ candidate: name, value: stack.use(await start(this.programs)) });
+    }
+    await this.interleave(scenario, subjects, cases);
+  }
+
+  /** Every case, one subject after the other, all that again in the next repetition. */
+  async interleave<T>(
+    scenario: string,
+    subjects: readonly Subject<T>[],
+    cases: readonly Case<T>[],
+  ): Promise<void> {
+    const { repetitions } = this.settings;
+    for (let repetition = 1; repetition <= repetitions; repetition++) {
+      for (const each of cases) {
+        for (const { candidate, value } of subjects) {
+          this.signal.throwIfAborted();
+          this.progress.show(`${scenario} ${repetition}/${repetitions}: ${each.name}, ${candidate}`);
+          const figures = await each.measure(value);
+          if (figures !== null) this.results.record(scenario, each.name, candidate, figures);
+        }
+      }
+    }
+  }
+}

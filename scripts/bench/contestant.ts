@@ -1,0 +1,79 @@
+/** A stack that serves on 10.0.0.4, and the kernel peer on 10.0.0.5 that measures it. */
+import type { Namespace, Namespaces, WorldProcess } from "../../tests/support/netns.ts";
+
+export const STACK = "10.0.0.4";
+export const KERNEL = "10.0.0.5";
+export const PREFIX = 24;
+
+/** What a measurement found, by name: see `Figure` in results.ts. */
+export type Figures = Record<string, number>;
+
+const CLOCK_TICKS = 100;
+const PAGE_KB = 4;
+/** Beyond what a measurement was asked to take. */
+const PATIENCE_MS = 60_000;
+
+export class Contestant implements AsyncDisposable {
+  constructor(
+    readonly world: Namespaces,
+    /** Where the kernel peer runs. */
+    readonly kernel: Namespace,
+    /** The processes that are the stack and its application. */
+    readonly processes: readonly WorldProcess[],
+    readonly peerProgram: string,
+    /** Has the stack connect, with the words of `peer connections`; null: it cannot. */
+    readonly connections: ((words: readonly string[]) => Promise<Figures>) | null,
+  ) {}
+
+  /** Runs the peer on the kernel's side; what it measured. */
+  async peer(...words: (string | number)[]): Promise<Figures> {
+    const command = [this.peerProgram, ...words.map(String)];
+    const output = await this.kernel.exec(command, { timeoutMs: PATIENCE_MS });
+    return JSON.parse(output);
+  }
+
+  /** CPU seconds of the stack's processes so far, user and system. */
+  cpuSeconds(): number {
+    return this.processes.reduce((sum, process) => sum + cpuSecondsOf(process.pid), 0);
+  }
+
+  /** Resident memory of the stack's processes, MB. */
+  residentMb(): number {
+    return this.processes.reduce((sum, process) => sum + residentMbOf(process.pid), 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world[Symbol.asyncDispose]();
+  }
+}
+
+function cpuSecondsOf(pid: number): number {
+  const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+}
+
+function residentMbOf(pid: number): number {
+  return Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]) * PAGE_KB / 1000;
+}
+
+/** What both sides of every comparison are told: no memory of past connections, few TIME-WAITs, many ports. */
+export async function tune(namespace: Namespace): Promise<void> {
+  const settings = {
+    tcp_no_metrics_save: "1",
+    tcp_max_tw_buckets: "16",
+    ip_local_port_range: "1024 65535",
+  };
+  const commands = Object.entries(settings).map(([name, value]) =>
+    `echo "${value}" > /proc/sys/net/ipv4/${name}`
+  );
+  await namespace.sh(commands.join("\n"));
+}
+
+/** Reads the next line of JSON that a process prints after it is sent `words`. */
+export async function ask(process: WorldProcess, words: readonly string[]): Promise<Figures> {
+  const from = process.stdout.length;
+  await process.write(`${words.join(" ")}\n`);
+  const match = await process.waitFor(new RegExp(`^[^]{${from}}[^]*?(\\{.*\\})\n`), PATIENCE_MS);
+  return JSON.parse(match[1]);
+}

@@ -1,0 +1,82 @@
+/**
+ * The stack embedded in one thread with its TAP and an application, no daemon and no Worker, for the benchmarks and for
+ * profiles:
+ *
+ *   deno run -A [--cpu-prof-md] scripts/bench/in_process.ts --tap tap0 [--no-offload] [--impair SPEC]
+ *
+ * Prints "ready"; ends when stdin does. `connections HOST PORT PARALLEL WARM-UP SECONDS` on stdin makes it connect as
+ * often as it can, and print what peer/connections.c prints.
+ */
+import { parseArgs } from "node:util";
+import { monotonicUs } from "../../ffi/clock.ts";
+import { Epoll, EPOLLIN, setTimerSlack } from "../../ffi/epoll.ts";
+import { WakeUp } from "../../ffi/eventfd.ts";
+import { configureInterface } from "../../ffi/interface.ts";
+import { openTap } from "../../ffi/tap.ts";
+import type { Device } from "../../lib/device.ts";
+import { ImpairedDevice, parseImpair } from "../../lib/impair.ts";
+import { runLoop } from "../../lib/run.ts";
+import { Stack } from "../../lib/stack/stack.ts";
+import { parseIp, parseMac } from "../../lib/wire/address.ts";
+import { Application } from "./application.ts";
+import { ConnectLoad } from "./connect_load.ts";
+
+const STDIN = 0;
+const OURS = parseIp("10.0.0.4")!;
+const KERNELS = parseIp("10.0.0.5")!;
+const PREFIX_LENGTH = 24;
+/** As the daemon sets it, nanoseconds. */
+const TIMER_SLACK_NS = 1000;
+
+const { values } = parseArgs({
+  options: {
+    tap: { type: "string", default: "tap0" },
+    "no-offload": { type: "boolean", default: false },
+    impair: { type: "string" },
+  },
+});
+
+/** An impaired device loses single packets, so it must not be given merged ones. */
+function openDevice(): Device {
+  const vnetHeader = !values["no-offload"] && values.impair === undefined;
+  const tap = openTap({ name: values.tap, vnetHeader });
+  configureInterface(tap.name, { address: { address: KERNELS, prefixLength: PREFIX_LENGTH }, up: true });
+  return values.impair === undefined ? tap : new ImpairedDevice(tap, parseImpair(values.impair));
+}
+
+function makeStack(device: Device): Stack {
+  const random = new Uint32Array(1);
+  return new Stack({
+    mac: parseMac("02:00:00:00:00:04")!,
+    mtu: device.mtu,
+    addresses: [{ address: OURS, prefixLength: PREFIX_LENGTH }],
+    secret: crypto.getRandomValues(new Uint32Array(8)),
+    random: () => crypto.getRandomValues(random)[0],
+    features: device.features,
+  });
+}
+
+setTimerSlack(TIMER_SLACK_NS);
+const device = openDevice();
+const application = new Application(makeStack(device), OURS);
+const load = new ConnectLoad(application);
+const poller = new Epoll();
+const wakeUp = new WakeUp();
+const input = new Uint8Array(4096);
+poller.add(STDIN, EPOLLIN);
+application.onEvent = (fd) => {
+  if (fd !== STDIN) return;
+  const count = Deno.stdin.readSync(input);
+  if (count === null) wakeUp.signal();
+  else load.start(new TextDecoder().decode(input.subarray(0, count)), monotonicUs());
+};
+console.log("ready");
+runLoop({
+  device,
+  stack: application.stack,
+  server: application,
+  poller,
+  wakeUpFd: wakeUp.fd,
+  clock: monotonicUs,
+});
+device.close();

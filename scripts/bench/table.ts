@@ -1,0 +1,39 @@
+/** Results as aligned tables: a row for each candidate, a column for each case. */
+import { formatTable } from "../../lib/cli/output.ts";
+import type { Style } from "../../lib/host/style.ts";
+import { type Figure, type Results, summarize } from "./results.ts";
+
+/** Three significant digits, without an exponent; whole numbers from 100 on. */
+export function formatNumber(value: number): string {
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");
+  return `${Number(value.toPrecision(3))}`;
+}
+
+/** "12.1 (10.5-13)": the median and the extremes, which are left out of a single value. */
+export function formatFigure(figure: Figure): string {
+  const { median, min, max } = summarize(figure);
+  if (figure.values.length === 1) return formatNumber(median);
+  return `${formatNumber(median)} (${formatNumber(min)}-${formatNumber(max)})`;
+}
+
+/** One scenario's tables: one a unit. */
+export function scenarioTables(results: Results, scenario: string, what: string, style: Style): string {
+  const figures = results.figures.filter((each) => each.scenario === scenario);
+  const units = [...new Set(figures.map(({ unit }) => unit))];
+  return units.map((unit) => {
+    const ofUnit = figures.filter((each) => each.unit === unit);
+    return `${style.bold(`${what}, ${unit}`)}\n${unitTable(ofUnit, style)}`;
+  }).join("\n");
+}
+
+function unitTable(figures: Figure[], style: Style): string {
+  const cases = [...new Set(figures.map((each) => each.case))];
+  const candidates = [...new Set(figures.map(({ candidate }) => candidate))];
+  const cell = (candidate: string, name: string) => {
+    const figure = figures.find((each) => each.candidate === candidate && each.case === name);
+    return figure === undefined ? "-" : formatFigure(figure);
+  };
+  const columns = [{ title: "" }, ...cases.map((title) => ({ title, right: true }))];
+  const rows = candidates.map((candidate) => [candidate, ...cases.map((name) => cell(candidate, name))]);
+  return formatTable(columns, rows, style);
+}

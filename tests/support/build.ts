@@ -161,7 +161,8 @@ function setTransportChecksum(
   at: number,
 ): void {
   const pseudo = pseudoSum(parseIp(fields.source)!, parseIp(fields.destination)!, protocol, length);
-  memory.view.setUint16(start + at, fold(sum(memory, start, length, pseudo)));
+  // RFC 768: a sum of 0 is sent as 0xFFFF. Of TCP both mean the same.
+  memory.view.setUint16(start + at, fold(sum(memory, start, length, pseudo)) || 0xffff);
 }
 
 function taken(end: number): Uint8Array<ArrayBuffer> {

@@ -34,7 +34,8 @@ async function makeTraffic(world: ShimWorld): Promise<void> {
   );
   const data = `http://${KERNEL}/data`;
   await world.exec(["curl", "-sS", "-o", "/dev/null", data]);
-  await world.exec(["curl", "-sS", "-X", "POST", "--data-binary", `@${world.directory}/data`, data]);
+  await using sink = await world.kernelServer(7001, ["nc", "-lN", "7001"]);
+  await world.exec(["bash", "-c", `cat ${world.directory}/data > /dev/tcp/${KERNEL}/7001`]);
   // To nobody: a reset, and port unreachable, from both.
   const nobody = (host: string) =>
     `import socket; u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -48,7 +49,7 @@ for i in range(3):
 
 Deno.test({
   name: "tshark: a capture of mixed traffic is decoded alike",
-  ignore: !hasNamespaces() || !hasPrograms("tshark", "curl", "python3", "cc"),
+  ignore: !hasNamespaces() || !hasPrograms("tshark", "curl", "nc", "python3", "cc"),
   async fn() {
     const directory = await Deno.makeTempDir();
     const path = `${directory}/capture.pcapng`;

@@ -28,13 +28,13 @@ async function makeTraffic(world: ShimWorld): Promise<void> {
   const { net } = world;
   await net.sh(`ping -c 5 -i 0.05 -s 4000 ${STACK}; ping -c 5 -i 0.05 ${STACK}; true`);
   await net.sh(`head -c 600000 /dev/urandom > ${world.directory}/data`);
-  await using server = await world.kernelServer(
+  await using _server = await world.kernelServer(
     80,
     ["python3", "-um", "http.server", "--directory", world.directory, "80"],
   );
   const data = `http://${KERNEL}/data`;
   await world.exec(["curl", "-sS", "-o", "/dev/null", data]);
-  await using sink = await world.kernelServer(7001, ["nc", "-lN", "7001"]);
+  await using _sink = await world.kernelServer(7001, ["nc", "-lN", "7001"]);
   await world.exec(["bash", "-c", `cat ${world.directory}/data > /dev/tcp/${KERNEL}/7001`]);
   // To nobody: a reset, and port unreachable, from both.
   const nobody = (host: string) =>

@@ -1,30 +1,20 @@
-import { flatten, Frame, FRAME_START } from "./buffer/frame.ts";
+import { Frame } from "./buffer/frame.ts";
 import type { Device } from "./device.ts";
 import type { Server } from "./ipc/server.ts";
+import type { Poller } from "./run/poller.ts";
+import { Port } from "./run/port.ts";
 import type { Notice } from "./stack/socket_types.ts";
 
-/** Frames taken in, and given out, before the programs have their turn. */
+export type { Poller } from "./run/poller.ts";
+
+/** Frames taken in from each device, and given out to all, before the programs have their turn. */
 const INPUT_BUDGET = 64;
 const OUTPUT_BUDGET = 256;
 
 /** How long nothing is to happen before the loop counts as idle. */
 const IDLE_US = 500_000;
 
-/** When a device that took no frame, although it said it would, is tried again. */
-const RETRY_US = 1000;
-
 const EPOLLIN = 1;
-const EPOLLOUT = 4;
-
-/** What the loop needs of epoll: the shape of ffi's `Epoll`. */
-export interface Poller {
-  add(fd: number, events: number): void;
-  modify(fd: number, events: number): void;
-  /** Sleeps until something happens, at most `timeoutUs`; the number of events. */
-  wait(timeoutUs: number): number;
-  eventFd(index: number): number;
-  eventMask(index: number): number;
-}
 
 /** What the loop needs of the stack: the shape of `Stack`. */
 export interface LoopStack {
@@ -32,6 +22,8 @@ export interface LoopStack {
   /** What `input` left to be sent is to go before the next frame comes in. */
   readonly isUrgent?: boolean;
   transmit(frame: Frame, now: number): boolean;
+  /** A device, by its place, is full: no frame for it is asked for until it is not. */
+  setDeviceFull?(device: number, isFull: boolean): void;
   advance(now: number): void;
   readonly deadline: number;
   nextReady(): number;
@@ -39,7 +31,8 @@ export interface LoopStack {
 }
 
 export interface LoopParts {
-  device: Device;
+  /** In the order of the stack's interfaces. */
+  devices: readonly Device[];
   stack: LoopStack;
   server: Pick<Server, "event" | "ready" | "work" | "close" | "deadline">;
   poller: Poller;
@@ -63,21 +56,17 @@ export function runLoop(parts: LoopParts): void {
 }
 
 /**
- * The loop: device, stack and programs in turn, each within a fair budget, then sleep until something happens or is
+ * The loop: devices, stack and programs in turn, each within a fair budget, then sleep until something happens or is
  * due. Any call into the stack is followed by sending what it left to be sent, and by telling the server who is ready.
  */
 class Loop {
   readonly #parts: LoopParts;
+  readonly #ports: readonly Port[];
   readonly #in = new Frame();
-  readonly #out = new Frame();
-  /** The device may have frames for us. */
-  #readable = true;
-  /** `#out` holds a frame that the device did not take. */
-  #kept = false;
-  /** It is not to be tried before the device reports room, or the clock says so. */
-  #blocked = false;
-  #waitsForRoom = false;
-  #retryAtUs = Infinity;
+  /** Filled by the stack; a device that does not take it keeps it and gives another one. */
+  #out = new Frame();
+  /** Devices that hold a frame which they did not take. */
+  #fullPorts = 0;
   /** When something happened last; -1: nothing since `onIdle` was called. */
   #activeAtUs = -1;
   #stopping = false;
@@ -85,7 +74,7 @@ class Loop {
   constructor(parts: LoopParts) {
     this.#parts = parts;
     this.#noteActivity(parts.clock());
-    if (parts.device.fd >= 0) parts.poller.add(parts.device.fd, EPOLLIN);
+    this.#ports = parts.devices.map((device, index) => new Port(device, index, parts.poller));
     parts.poller.add(parts.wakeUpFd, EPOLLIN);
   }
 
@@ -105,87 +94,89 @@ class Loop {
     }
   }
 
-  /** Ends all connections, and gives what is to be sent for that to the device. */
+  /** Ends all connections, and gives what is to be sent for that to the devices. */
   finish(): void {
-    const { server, device, clock, poller, lingerUs = 0 } = this.#parts;
+    const { server, clock, poller, lingerUs = 0 } = this.#parts;
     server.close(clock());
     const giveUpAtUs = clock() + lingerUs;
     for (let now = clock();; now = clock()) {
       this.#advance(now);
-      this.#blocked = false;
+      for (const port of this.#ports) port.mayTry = true;
       while (this.#transmit(now));
-      const due = Math.min(device.deadline, this.#retryAtUs);
+      const due = this.#portsDue;
       if (now >= giveUpAtUs || due === Infinity) return;
       poller.wait(Math.min(due, giveUpAtUs) - now);
     }
   }
 
   #advance(now: number): void {
-    const { device, stack } = this.#parts;
-    if (device.deadline <= now) {
-      device.advance(now);
-      this.#readable = true;
+    const { stack } = this.#parts;
+    for (const port of this.#ports) {
+      if (port.device.deadline > now) continue;
+      port.device.advance(now);
+      port.readable = true;
     }
     if (stack.deadline <= now) stack.advance(now);
   }
 
-  /** True when the device may have more. */
+  /** True when a device may have more. */
   #receive(now: number): boolean {
-    if (!this.#readable) return false;
-    const { device, stack } = this.#parts;
+    let more = false;
+    for (const port of this.#ports) {
+      if (port.readable && this.#receiveFrom(port, now)) more = true;
+    }
+    return more;
+  }
+
+  #receiveFrom(port: Port, now: number): boolean {
+    const { stack } = this.#parts;
+    const { device, index } = port;
+    const frame = this.#in;
     for (let left = INPUT_BUDGET; left > 0; left--) {
-      if (!device.receive(this.#in, now)) {
-        this.#readable = false;
+      if (!device.receive(frame, now)) {
+        port.readable = false;
         return false;
       }
-      stack.input(this.#in, now);
+      frame.device = index;
+      stack.input(frame, now);
       if (stack.isUrgent) this.#transmit(now);
     }
     return true;
   }
 
-  /** True when the stack may have more and the device takes it. */
+  /** True when the stack may have more and there is a device that takes it. */
   #transmit(now: number): boolean {
-    if (this.#blocked) return false;
-    const { device, stack } = this.#parts;
-    const frame = this.#out;
+    if (this.#fullPorts > 0) this.#retry(now);
+    const { stack } = this.#parts;
+    const ports = this.#ports;
     for (let left = OUTPUT_BUDGET; left > 0; left--) {
-      if (!this.#kept && !stack.transmit(frame, now)) return false;
-      if (!device.send(frame, now)) {
-        this.#keep(now);
-        return false;
-      }
-      this.#sent();
+      if (this.#fullPorts === ports.length || !stack.transmit(this.#out, now)) return false;
+      const port = ports[this.#out.device];
+      if (!port.device.send(this.#out, now)) this.#keep(port, now);
     }
     return true;
   }
 
-  /** The device is full. The frame's payload lies in a ring that other calls may move, so it is copied. */
-  #keep(now: number): void {
-    const { device, poller } = this.#parts;
-    const frame = this.#out;
-    if (!this.#kept) {
-      frame.length = flatten(frame, frame.memory.bytes, FRAME_START);
-      frame.payload.clear();
-      this.#kept = true;
+  #keep(port: Port, now: number): void {
+    this.#out = port.keep(this.#out, now);
+    this.#fullPorts++;
+    this.#parts.stack.setDeviceFull?.(port.index, true);
+  }
+
+  /** Gives the devices that were full what they did not take. */
+  #retry(now: number): void {
+    for (const port of this.#ports) {
+      if (!port.isFull || !port.retry(now)) continue;
+      this.#fullPorts--;
+      this.#parts.stack.setDeviceFull?.(port.index, false);
     }
-    this.#blocked = true;
-    // A device that reports room and then takes nothing, or has no descriptor, is tried by the clock.
-    const byClock = this.#waitsForRoom || device.fd < 0;
-    this.#retryAtUs = byClock ? now + RETRY_US : Infinity;
-    this.#setWaitsForRoom(poller, !byClock);
   }
 
-  #sent(): void {
-    this.#kept = false;
-    this.#retryAtUs = Infinity;
-    if (this.#waitsForRoom) this.#setWaitsForRoom(this.#parts.poller, false);
-  }
-
-  #setWaitsForRoom(poller: Poller, waits: boolean): void {
-    if (this.#waitsForRoom === waits) return;
-    this.#waitsForRoom = waits;
-    poller.modify(this.#parts.device.fd, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+  /** When a device is due next; Infinity: never. */
+  get #portsDue(): number {
+    let due = Infinity;
+    for (const port of this.#ports) due = Math.min(due, port.deadline);
+    return due;
   }
 
   /** True when there was somebody to tell. */
@@ -205,27 +196,33 @@ class Loop {
   }
 
   #sleep(more: boolean): void {
-    const { device, stack, server, poller, clock, wakeUpFd } = this.#parts;
+    const { stack, server, poller, clock, wakeUpFd } = this.#parts;
     let timeoutUs = 0;
     if (!more) {
       const now = clock();
-      // What is overdue in the stack cannot go out while the device is full.
-      const stackDue = this.#blocked && stack.deadline <= now ? Infinity : stack.deadline;
-      const due = Math.min(device.deadline, stackDue, server.deadline, this.#retryAtUs, this.#idleAtUs);
+      // What is overdue in the stack cannot go out while all devices are full.
+      const isStuck = this.#fullPorts === this.#ports.length && stack.deadline <= now;
+      const stackDue = isStuck ? Infinity : stack.deadline;
+      const due = Math.min(this.#portsDue, stackDue, server.deadline, this.#idleAtUs);
       timeoutUs = due === Infinity ? Infinity : Math.max(0, due - now);
     }
     const count = poller.wait(timeoutUs);
-    if (device.fd < 0) this.#readable = true;
     const now = clock();
-    if (this.#retryAtUs <= now) this.#blocked = false;
+    for (const port of this.#ports) port.tick(now);
     if (count > 0 || more) this.#noteActivity(now);
     else if (now >= this.#idleAtUs) this.#idle();
     for (let i = 0; i < count; i++) {
       const fd = poller.eventFd(i);
-      if (fd === device.fd) this.#deviceEvent();
+      const port = this.#portOf(fd);
+      if (port !== undefined) port.event();
       else if (fd === wakeUpFd) this.#stopping = true;
       else server.event(fd, poller.eventMask(i));
     }
+  }
+
+  #portOf(fd: number): Port | undefined {
+    for (const port of this.#ports) if (port.device.fd === fd) return port;
+    return undefined;
   }
 
   #noteActivity(now: number): void {
@@ -239,10 +236,5 @@ class Loop {
   #idle(): void {
     this.#activeAtUs = -1;
     this.#parts.onIdle?.();
-  }
-
-  #deviceEvent(): void {
-    this.#readable = true;
-    if (this.#waitsForRoom) this.#blocked = false;
   }
 }

@@ -27,6 +27,8 @@ export class Frame {
   gsoSize = 0;
   /** Incoming: the device vouches for the transport checksum (it was verified, or never left the machine). */
   checksumVerified = false;
+  /** Which of the stack's devices it came from or goes to: its place in `StackConfig.interfaces`. */
+  device = 0;
 
   constructor(size = DEFAULT_SIZE) {
     this.memory = new Memory(size);
@@ -44,6 +46,7 @@ export class Frame {
     this.checksumOffset = 0;
     this.gsoSize = 0;
     this.checksumVerified = false;
+    this.device = 0;
   }
 }
 

@@ -44,7 +44,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
     });
     say({ kind: "ready", device: tap.name, mtu: device.mtu, mac: formatMac(config.mac) });
     runLoop({
-      device,
+      devices: [device],
       stack,
       server,
       poller,

@@ -3,10 +3,13 @@ import { EthernetHeader } from "../wire/ethernet.ts";
 import { Icmpv4Header, QuotedPacket } from "../wire/icmpv4.ts";
 import { Ipv4Header } from "../wire/ipv4.ts";
 import { UdpHeader } from "../wire/udp.ts";
+import type { Interface } from "./interface.ts";
 
 /** The packet that is being taken in, as far as it was read. One object, reused. */
 export class Arrival {
   memory: Memory | null = null;
+  /** Where it came in; what we sent ourselves, on the loopback. */
+  link!: Interface;
   /** Where the IP packet begins, and its bytes as far as they arrived. */
   offset = 0;
   length = 0;

@@ -2,35 +2,35 @@ import { Memory } from "../buffer/memory.ts";
 import { MemoryPool } from "../buffer/memory_pool.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../tcp/settings.ts";
 import { Tcb } from "../tcp/tcb.ts";
-import type { IpAddress, MacAddress } from "../wire/address.ts";
-import { isLoopback, maskOf, parseIp } from "../wire/address.ts";
+import { ArpHeader } from "../wire/arp.ts";
+import { type IpAddress, isLoopback, isMulticast, parseIp } from "../wire/address.ts";
 import type { DropCode } from "../wire/drop.ts";
 import { EthernetHeader } from "../wire/ethernet.ts";
 import { Icmpv4Header } from "../wire/icmpv4.ts";
 import { Ipv4Header } from "../wire/ipv4.ts";
 import { TcpHeader } from "../wire/tcp.ts";
 import { UdpHeader } from "../wire/udp.ts";
-import { ArpState } from "./arp_state.ts";
 import { Arrival } from "./arrival.ts";
-import { checkConfig, type StackConfig } from "./config.ts";
+import { checkConfig, interfacesOf, type StackConfig } from "./config.ts";
 import { type Connection, PendingList } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { Counters } from "./counters.ts";
 import { Identifications } from "./fragmentation.ts";
 import { FastOpenCache } from "./fast_open_client.ts";
 import { InitialSequence } from "./isn.ts";
+import type { Interface } from "./interface.ts";
+import { configureInterfaces, makeInterfaces } from "./interfaces.ts";
 import { ListenerTable } from "./listener.ts";
-import { NeighborTable } from "./neighbor.ts";
 import { type Packet, PacketPool, PacketQueue } from "./packet.ts";
 import { PathMtuCache } from "./path_mtu.ts";
 import { PortSpace } from "./port_space.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
 import { Reassembly } from "./reassembly.ts";
-import { LocalAddresses, Route, RoutingTable } from "./routes.ts";
+import { LocalAddresses, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
 import { SocketTable } from "./socket_table.ts";
-import { type Notice, SocketKind, type StackFeatures } from "./socket_types.ts";
+import { type Notice, SocketKind } from "./socket_types.ts";
 import { SynCookies } from "./syn_cookies.ts";
 import { TimerTable } from "./timer_table.ts";
 
@@ -56,20 +56,23 @@ export const LOCALHOST: IpAddress = parseIp("127.0.0.1")!;
 export class Core {
   /** The time of the last call, microseconds. */
   now = 0;
-  readonly mac: MacAddress;
-  readonly mtu: number;
-  readonly features: StackFeatures;
   readonly random: () => number;
   readonly acceptsRedirects: boolean;
+  readonly forwards: boolean;
+  /** Addresses are told to their links when they come. */
+  readonly announces: boolean;
   readonly counters = new Counters();
   readonly notices: Notice[] = [];
 
-  // Addresses and ways
-  readonly local: LocalAddresses;
-  readonly routes = new RoutingTable();
+  // Interfaces, addresses and ways
+  readonly loopback: Interface;
+  /** The interfaces with a device behind them, in the order of the devices. */
+  readonly links: readonly Interface[];
+  readonly local = new LocalAddresses();
+  readonly routes = new RoutingTable(this.local);
   readonly pathMtus = new PathMtuCache();
-  readonly arp: ArpState;
-  readonly neighbors: NeighborTable;
+  /** When an address is to be told to its link next; Infinity: never. */
+  announceAtUs = Infinity;
 
   // Memory
   readonly memory = new MemoryPool();
@@ -115,6 +118,7 @@ export class Core {
 
   // Reused for every packet
   readonly arrival = new Arrival();
+  readonly arpIn = new ArpHeader();
   readonly segmentIn = new TcpHeader();
   readonly segmentOut = new TcpHeader();
   readonly resetOut = new TcpHeader();
@@ -124,27 +128,19 @@ export class Core {
   readonly ipOut = new Ipv4Header();
   readonly ethernetOut = new EthernetHeader();
   /** Where a packet to ourselves lies while it is taken in; made when the first one is sent. */
-  private loopback: Memory | null = null;
+  private loopbackPacket: Memory | null = null;
   /** Where a datagram that was put together from fragments lies while it is taken in. */
   private assembly: Memory | null = null;
 
   constructor(config: StackConfig) {
     checkConfig(config);
-    const { mac, mtu, addresses, gateway, random, secret } = config;
-    this.mac = mac;
-    this.mtu = mtu;
+    const { random, secret } = config;
     this.random = random;
     this.acceptsRedirects = config.acceptRedirects ?? false;
-    this.features = config.features ?? { checksum: false, segmentation: false };
-    this.local = new LocalAddresses(addresses.map((own) => ({ ...own })));
-    for (const { address, prefixLength } of addresses) {
-      this.routes.add(new Route(address & maskOf(prefixLength), prefixLength, 0, 0, address, mtu));
-    }
-    if (gateway !== undefined) {
-      this.routes.add(new Route(0, 0, gateway, 0, this.local.sourceFor(gateway), mtu));
-    }
-    this.arp = new ArpState(mac, config.announce ?? true);
-    this.neighbors = new NeighborTable(this.arp.queue, random);
+    this.forwards = config.forwarding ?? false;
+    this.announces = config.announce ?? true;
+    const interfaces = interfacesOf(config);
+    [this.loopback, ...this.links] = makeInterfaces(interfaces, random);
     this.identification = random() & 0xffff;
     this.reassembly = new Reassembly(this.memory, secret[0] | 0);
     this.hash = new SipHash(secret);
@@ -153,12 +149,14 @@ export class Core {
     this.synCookies = new SynCookies(this.hash);
     this.ephemeral = new EphemeralPorts(this.hash, random);
     this.connections = new ConnectionTable(secret[secret.length - 1] | 0);
+    const mtu = Math.max(...this.links.map((link) => link.mtu));
     this.tcpSettings = {
       ...DEFAULT_SETTINGS,
       mss: mtu - 40,
-      gsoMaxSegments: this.features.segmentation ? gsoSegments(mtu) : 1,
+      gsoMaxSegments: this.links.every((link) => link.features.segmentation) ? gsoSegments(mtu) : 1,
       ...config.tcp,
     };
+    configureInterfaces(this, interfaces);
   }
 
   newTcb(): Tcb {
@@ -181,7 +179,16 @@ export class Core {
   sourceFor(destination: IpAddress): IpAddress {
     if (this.local.isOwn(destination)) return destination;
     if (isLoopback(destination)) return LOCALHOST;
-    return this.routes.lookup(destination)?.source ?? 0;
+    if (isMulticast(destination) || this.local.isBroadcast(destination)) {
+      return this.linkOfGroup(destination)?.sourceFor(destination) ?? 0;
+    }
+    const route = this.routes.lookup(destination);
+    return route === null || !route.isUsable ? 0 : route.source;
+  }
+
+  /** Where packets to a broadcast or multicast address leave; null: nowhere. */
+  linkOfGroup(destination: IpAddress): Interface | null {
+    return this.local.linkOfBroadcast(destination) ?? this.routes.lookup(destination)?.link ?? this.links[0];
   }
 
   /** Largest packet that the way to `destination` takes, bytes, as far as is known; that of the first hop if not. */
@@ -195,7 +202,7 @@ export class Core {
   /** Largest packet that the link takes on the way to `destination`, bytes. */
   firstHopMtu(destination: IpAddress): number {
     if (this.local.has(destination)) return MAX_PACKET;
-    return this.routes.lookup(destination)?.mtu ?? this.mtu;
+    return this.routes.lookup(destination)?.mtu ?? this.links[0].mtu;
   }
 
   /** ICMP told what the way to `destination` takes (RFC 1191). */
@@ -212,10 +219,12 @@ export class Core {
   /** See `Stack.deadline`. */
   get deadline(): number {
     if (this.isOverdue) return 0;
+    let neighbors = Infinity;
+    for (const link of this.links) neighbors = Math.min(neighbors, link.neighbors.timers.deadline);
     return Math.min(
       this.timers.deadline,
-      this.neighbors.timers.deadline,
-      this.arp.announceAtUs,
+      neighbors,
+      this.announceAtUs,
       this.reassembly.deadline,
       this.pathMtus.deadline,
       this.routes.deadline,
@@ -234,8 +243,8 @@ export class Core {
   }
 
   get loopbackMemory(): Memory {
-    this.loopback ??= new Memory(65536 + 256);
-    return this.loopback;
+    this.loopbackPacket ??= new Memory(65536 + 256);
+    return this.loopbackPacket;
   }
 
   get assemblyMemory(): Memory {

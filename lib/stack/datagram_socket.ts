@@ -51,7 +51,6 @@ function sourceOf(core: Core, socket: DatagramSocket, remote: IpAddress): IpAddr
   const { binding } = socket;
   const bound = binding === null ? ANY : binding.address;
   if (bound !== ANY && core.local.has(bound)) return bound;
-  if (isMulticast(remote) || core.local.isBroadcast(remote)) return core.local.sourceFor(remote);
   return core.sourceFor(remote);
 }
 

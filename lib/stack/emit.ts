@@ -8,7 +8,9 @@ import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { takeFragment } from "./fragmentation.ts";
+import type { Interface } from "./interface.ts";
 import { ipInput } from "./ip.ts";
+import type { Neighbor } from "./neighbor.ts";
 import type { Packet } from "./packet.ts";
 
 /** Where the IP header lies in an outgoing frame, and where what follows it. */
@@ -17,10 +19,11 @@ const TRANSPORT_OFFSET = IP_OFFSET + IPV4_HEADER;
 /** The longest packet there can be: what never sees the wire is not fragmented. */
 const MAX_PACKET = 65535;
 
-function emitLink(core: Core, frame: Frame, mac: MacAddress): void {
+function emitLink(core: Core, frame: Frame, link: Interface, mac: MacAddress): void {
+  frame.device = link.device;
   const { ethernetOut } = core;
   ethernetOut.destination = mac;
-  ethernetOut.source = core.mac;
+  ethernetOut.source = link.mac;
   ethernetOut.etherType = ETHER_TYPE.ipv4;
   emitEthernet(frame.memory, FRAME_START, ethernetOut);
 }
@@ -81,10 +84,11 @@ export function emitPacket(
   core: Core,
   frame: Frame,
   packet: Packet,
+  link: Interface,
   mac: MacAddress,
   mtu: number,
 ): boolean {
-  emitLink(core, frame, mac);
+  emitLink(core, frame, link, mac);
   const start = packet.sent;
   const length = fillIpOfPacket(core, packet, mtu);
   emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
@@ -126,9 +130,10 @@ function fillIpOfConnection(core: Core, connection: Connection): void {
 }
 
 /** Puts the segment in `core.segmentOut`, whose payload is in the frame already, in the frame. */
-export function emitSegment(core: Core, frame: Frame, connection: Connection, mac: MacAddress): void {
+export function emitSegment(core: Core, frame: Frame, connection: Connection, neighbor: Neighbor): void {
   const { memory, payload } = frame;
-  emitLink(core, frame, mac);
+  const { link } = neighbor;
+  emitLink(core, frame, link, neighbor.mac);
   fillIpOfConnection(core, connection);
   const header = emitTcp(memory, TRANSPORT_OFFSET, core.segmentOut);
   const length = header + payload.length1 + payload.length2;
@@ -137,7 +142,7 @@ export function emitSegment(core: Core, frame: Frame, connection: Connection, ma
   const { localAddress, remoteAddress, tcb } = connection;
   const pseudo = pseudoSum(localAddress, remoteAddress, IP_PROTOCOL.tcp, length);
   let checksum = pseudo;
-  if (core.features.checksum) {
+  if (link.features.checksum) {
     // The device adds the sum from here on to what is in the field, and complements it.
     frame.checksumStart = ETHERNET_HEADER + IPV4_HEADER;
     frame.checksumOffset = TCP_CHECKSUM_OFFSET;
@@ -181,6 +186,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number): voi
   const { arrival } = core;
   core.counters.loopback++;
   arrival.memory = memory;
+  arrival.link = core.loopback;
   arrival.offset = 0;
   arrival.length = length;
   arrival.isLinkBroadcast = false;

@@ -23,9 +23,12 @@ export function redirectInput(core: Core, arrival: Arrival, now: number): void {
   if (!core.local.isOwn(quoted.source)) return core.drop(DROP.icmpQuoteMalformed);
   const gateway = icmp.rest;
   const route = core.routes.lookup(quoted.destination);
-  const isFromGateway = route !== null && route.gateway === ip.source && gateway !== ip.source;
+  const isFromGateway = route !== null && route.isUsable && route.gateway === ip.source &&
+    gateway !== ip.source;
   const isHost = !core.local.has(gateway) && !core.local.isBroadcast(gateway) && !isMulticast(gateway) &&
     !isLoopback(gateway);
-  if (!isFromGateway || !isHost || !core.routes.isOnLink(gateway)) return core.drop(DROP.icmpRedirectIgnored);
+  if (!isFromGateway || !isHost || !core.routes.isOnLink(gateway, arrival.link)) {
+    return core.drop(DROP.icmpRedirectIgnored);
+  }
   core.routes.redirect(quoted.destination, gateway, now);
 }

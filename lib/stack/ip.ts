@@ -25,16 +25,18 @@ export function frameInput(core: Core, frame: Frame, now: number): void {
   counters.framesIn++;
   counters.bytesIn += length;
   // A frame that the kernel put together from many (GSO) may be longer than the device's own would be.
-  const longest = frame.gsoSize > 0 ? Infinity : core.mtu + ETHERNET_HEADER;
+  const link = core.links[frame.device];
+  const longest = frame.gsoSize > 0 ? Infinity : link.mtu + ETHERNET_HEADER;
   if (length > longest || FRAME_START + length > memory.size) return core.drop(DROP.frameOversized);
   const { ethernet } = arrival;
   const drop = parseEthernet(memory, FRAME_START, length, ethernet);
   if (drop !== DROP.none) return core.drop(drop);
   const isGroup = isMulticastMac(ethernet.destination);
-  if (!isGroup && ethernet.destination !== core.mac) return core.drop(DROP.ethernetNotForUs);
+  if (!isGroup && ethernet.destination !== link.mac) return core.drop(DROP.ethernetNotForUs);
   const offset = FRAME_START + ETHERNET_HEADER;
   if (ethernet.etherType === ETHER_TYPE.ipv4) {
     arrival.memory = memory;
+    arrival.link = link;
     arrival.offset = offset;
     arrival.length = length - ETHERNET_HEADER;
     arrival.isLinkBroadcast = isGroup;
@@ -42,7 +44,7 @@ export function frameInput(core: Core, frame: Frame, now: number): void {
     arrival.isLoopback = false;
     ipInput(core, arrival, now);
   } else if (ethernet.etherType === ETHER_TYPE.arp) {
-    arpInput(core, memory, offset, length - ETHERNET_HEADER, now);
+    arpInput(core, link, memory, offset, length - ETHERNET_HEADER, now);
   } else {
     core.drop(DROP.etherTypeUnknown);
   }
@@ -90,14 +92,12 @@ function checkAddresses(core: Core, arrival: Arrival): DropCode {
     // RFC 1122 3.3.6: a packet for one host that was sent to all is a mistake or an attack.
     return arrival.isLinkBroadcast ? DROP.ipLinkBroadcast : DROP.none;
   }
-  arrival.isBroadcast = destination === ALL_HOSTS
-    ? isAllHostsFrame(core, arrival)
-    : local.isBroadcast(destination);
+  arrival.isBroadcast = destination === ALL_HOSTS ? isAllHostsFrame(arrival) : local.isBroadcast(destination);
   // Packets from the link to 127.0.0.0/8 are not for us either: that network is inside the host.
   return arrival.isBroadcast && !isLoopback(destination) ? DROP.none : DROP.ipNotForUs;
 }
 
-function isAllHostsFrame(core: Core, arrival: Arrival): boolean {
+function isAllHostsFrame(arrival: Arrival): boolean {
   const { destination } = arrival.ethernet;
-  return destination === ALL_HOSTS_MAC || destination === core.mac;
+  return destination === ALL_HOSTS_MAC || destination === arrival.link.mac;
 }

@@ -1,7 +1,7 @@
 import { type IpAddress, MAC_BROADCAST, type MacAddress } from "../wire/address.ts";
 import type { Connection } from "./connection.ts";
 import { PacketQueue } from "./packet.ts";
-import type { ArpQueue } from "./arp_queue.ts";
+import type { Interface } from "./interface.ts";
 import { Timer, TimerTable } from "./timer_table.ts";
 
 /** What is known about a neighbor; the states of RFC 4861 7.3.2, which Linux uses for ARP too. */
@@ -18,6 +18,8 @@ export const NeighborState = {
   PROBE: 4,
   /** Nobody answered. */
   FAILED: 5,
+  /** Said by a person: it holds until it is taken away, whatever the link says. */
+  PERMANENT: 6,
 } as const;
 export type NeighborState = typeof NeighborState[keyof typeof NeighborState];
 
@@ -57,7 +59,7 @@ export class Neighbor extends Timer {
   parked: Connection | null = null;
   readonly parkedPackets = new PacketQueue();
 
-  constructor(readonly address: IpAddress) {
+  constructor(readonly address: IpAddress, readonly link: Interface) {
     super();
   }
 
@@ -84,7 +86,7 @@ export class Neighbor extends Timer {
 }
 
 /**
- * The ARP cache: who is where on the link. It sends nothing: requests become intents in the ArpQueue, and entries that
+ * The ARP cache of one link: who is where on it. It sends nothing: requests become intents in the ArpQueue, and entries that
  * changed for those who wait are left in `settled`.
  */
 export class NeighborTable {
@@ -93,7 +95,7 @@ export class NeighborTable {
   readonly settled: Neighbor[] = [];
   private readonly entries = new Map<IpAddress, Neighbor>();
 
-  constructor(private readonly queue: ArpQueue, private readonly random: () => number) {}
+  constructor(private readonly link: Interface, private readonly random: () => number) {}
 
   get size(): number {
     return this.entries.size;
@@ -111,14 +113,14 @@ export class NeighborTable {
    * The entry to send through, asking for it if need be. Called before a packet is built: only when it `isUsable` may
    * one be. Null: the table is full of entries that others wait for.
    */
-  resolve(address: IpAddress, source: IpAddress, now: number): Neighbor | null {
+  resolve(address: IpAddress, now: number): Neighbor | null {
     const neighbor = this.entries.get(address) ?? this.create(address, now);
-    if (neighbor !== null) this.use(neighbor, source, now);
+    if (neighbor !== null) this.use(neighbor, now);
     return neighbor;
   }
 
-  /** The same for an entry that the caller remembered. `source`: our address, for the request. */
-  use(neighbor: Neighbor, source: IpAddress, now: number): void {
+  /** The same for an entry that the caller remembered. */
+  use(neighbor: Neighbor, now: number): void {
     neighbor.usedAtUs = now;
     const state = neighbor.state;
     if (state === NeighborState.REACHABLE) {
@@ -134,14 +136,14 @@ export class NeighborTable {
       neighbor.requests = 0;
     }
     if (neighbor.state === NeighborState.INCOMPLETE && neighbor.requests === 0) {
-      this.ask(neighbor, source, now);
+      this.ask(neighbor, now);
     }
   }
 
   /** A neighbor told its address. `confirmed`: it answered us, so it hears us too. */
   learn(address: IpAddress, mac: MacAddress, confirmed: boolean, now: number): Neighbor | null {
     const neighbor = this.entries.get(address) ?? this.create(address, now);
-    if (neighbor === null) return null;
+    if (neighbor === null || neighbor.state === NeighborState.PERMANENT) return neighbor;
     const waited = !neighbor.isUsable;
     if (!waited && !confirmed && mac === neighbor.mac) return neighbor;
     neighbor.mac = mac;
@@ -158,29 +160,29 @@ export class NeighborTable {
 
   /** A higher layer heard an answer to what was sent through it (RFC 1122 2.3.2.1, RFC 4861 7.3.1). */
   confirm(neighbor: Neighbor, now: number): void {
-    if (neighbor.isUsable) this.setReachable(neighbor, now);
+    if (neighbor.isUsable && neighbor.state !== NeighborState.PERMANENT) this.setReachable(neighbor, now);
   }
 
-  /** Fires the timers that are due: asks again, gives up, forgets. `source`: our address towards a neighbor. */
-  advance(now: number, source: (address: IpAddress) => IpAddress): void {
+  /** Fires the timers that are due: asks again, gives up, forgets. */
+  advance(now: number): void {
     for (let due = this.timers.takeDue(now); due !== null; due = this.timers.takeDue(now)) {
-      this.fire(due, source(due.address), now);
+      this.fire(due, now);
     }
   }
 
-  private fire(neighbor: Neighbor, source: IpAddress, now: number): void {
+  private fire(neighbor: Neighbor, now: number): void {
     switch (neighbor.state) {
       case NeighborState.INCOMPLETE:
-        if (neighbor.requests < MAX_REQUESTS) this.ask(neighbor, source, now);
+        if (neighbor.requests < MAX_REQUESTS) this.ask(neighbor, now);
         else this.fail(neighbor, now, FAILED_HOLD_US);
         return;
       case NeighborState.DELAY:
         neighbor.state = NeighborState.PROBE;
         neighbor.requests = 0;
-        this.ask(neighbor, source, now);
+        this.ask(neighbor, now);
         return;
       case NeighborState.PROBE:
-        if (neighbor.requests < MAX_REQUESTS) this.ask(neighbor, source, now);
+        if (neighbor.requests < MAX_REQUESTS) this.ask(neighbor, now);
         // It may have moved to another machine: the next packet asks everybody, at once.
         else this.fail(neighbor, now, 0);
         return;
@@ -195,10 +197,13 @@ export class NeighborTable {
   }
 
   /** Leaves a request: to everybody, or in the state PROBE to the machine that had the address. */
-  private ask(neighbor: Neighbor, source: IpAddress, now: number): void {
+  private ask(neighbor: Neighbor, now: number): void {
     neighbor.requests++;
+    const { link } = this;
+    // As Linux's arp_announce=2: the address of ours that the neighbor is most likely to answer.
+    const source = link.sourceFor(neighbor.address);
     const isProbe = neighbor.state === NeighborState.PROBE;
-    this.queue.request(source, neighbor.address, isProbe ? neighbor.mac : MAC_BROADCAST);
+    link.arp.request(source, neighbor.address, isProbe ? neighbor.mac : MAC_BROADCAST);
     this.timers.arm(neighbor, now + RETRANSMIT_US);
   }
 
@@ -221,7 +226,7 @@ export class NeighborTable {
 
   private create(address: IpAddress, now: number): Neighbor | null {
     if (this.entries.size >= MAX_NEIGHBORS && !this.evict()) return null;
-    const neighbor = new Neighbor(address);
+    const neighbor = new Neighbor(address, this.link);
     neighbor.usedAtUs = now;
     this.entries.set(address, neighbor);
     return neighbor;
@@ -232,6 +237,7 @@ export class NeighborTable {
     let oldest: Neighbor | null = null;
     for (const neighbor of this.entries.values()) {
       if (neighbor.parked !== null || neighbor.parkedPackets.count > 0) continue;
+      if (neighbor.state === NeighborState.PERMANENT) continue;
       if (oldest === null || neighbor.usedAtUs < oldest.usedAtUs) oldest = neighbor;
     }
     if (oldest === null) return false;

@@ -126,6 +126,18 @@ export class PacketQueue {
     this.bytes += packet.length;
   }
 
+  /** Puts all of `other`, which is empty then, before the first. */
+  prepend(other: PacketQueue): void {
+    if (other.tail === null) return;
+    other.tail.next = this.head;
+    this.head = other.head;
+    this.tail ??= other.tail;
+    this.count += other.count;
+    this.bytes += other.bytes;
+    other.head = other.tail = null;
+    other.count = other.bytes = 0;
+  }
+
   shift(): Packet | null {
     const packet = this.head;
     if (packet === null) return null;

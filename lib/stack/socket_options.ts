@@ -175,7 +175,7 @@ function mtuOf(core: Core, socket: Socket): number {
   }
   const { tcb } = socket;
   if (tcb.state < State.SYN_SENT) return -ENOTCONN;
-  return tcb.snd.pathMtu > 0 ? tcb.snd.pathMtu : core.mtu;
+  return tcb.snd.pathMtu > 0 ? tcb.snd.pathMtu : core.mtuTo(socket.connection!.remoteAddress);
 }
 
 /** SO_ERROR: the errno, given once; of a connection also the soft one (RFC 1122 4.2.3.9). */

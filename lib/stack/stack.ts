@@ -21,6 +21,7 @@ import {
   shutdownDatagram,
 } from "./datagram_socket.ts";
 import { frameInput } from "./ip.ts";
+import type { Interface } from "./interface.ts";
 import type { Neighbor } from "./neighbor.ts";
 import { readinessOf } from "./readiness.ts";
 import { advanceReassembly } from "./reassembly.ts";
@@ -36,7 +37,7 @@ import {
   listenStream,
   stopListening,
 } from "./stream_socket.ts";
-import { transmit } from "./transmit.ts";
+import { setFull, transmit } from "./transmit.ts";
 
 export type { StackConfig } from "./config.ts";
 export type { Counters } from "./counters.ts";
@@ -102,7 +103,7 @@ export class Stack {
     const { core } = this;
     core.now = now;
     advanceAnnouncements(core, now);
-    core.neighbors.advance(now, (address) => core.sourceFor(address));
+    for (const link of core.links) link.neighbors.advance(now);
     advanceReassembly(core, now);
     core.advanceBeliefs(now);
     advanceConnections(core, now);
@@ -136,9 +137,19 @@ export class Stack {
     return this.core.tcpSettings;
   }
 
-  /** The ARP cache. */
-  neighbors(): Iterable<Neighbor> {
-    return this.core.neighbors;
+  /** The ARP caches. */
+  *neighbors(): Iterable<Neighbor> {
+    for (const link of this.core.links) yield* link.neighbors;
+  }
+
+  /** The loopback, then the interfaces in the order of their devices. */
+  get interfaces(): readonly Interface[] {
+    return [this.core.loopback, ...this.core.links];
+  }
+
+  /** A device, by its place, takes no frames now: `transmit` gives none for it until it does again. */
+  setDeviceFull(device: number, isFull: boolean): void {
+    setFull(this.core, this.core.links[device], isFull);
   }
 
   /** All connections, those too that no program holds any more. */

@@ -68,7 +68,8 @@ function connectionInput(
   // RFC 5681 4.2: in trouble and in slow start the peer counts on every ACK, and some may be lost.
   if (tcb.ack.now && (tcb.outOfOrder.count > 0 || tcb.ack.quick > 0)) core.isUrgent = true;
   // An acknowledgment of new data shows that the neighbor hears us.
-  if (tcb.snd.una !== una && connection.neighbor !== null) core.neighbors.confirm(connection.neighbor, now);
+  const { neighbor } = connection;
+  if (tcb.snd.una !== una && neighbor !== null) neighbor.link.neighbors.confirm(neighbor, now);
   touch(core, connection);
 }
 

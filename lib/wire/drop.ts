@@ -107,6 +107,9 @@ export const DROP = {
   tcpSynQueueFull: 61,
   /** An ACK that completes a handshake, but brings none of the data that TCP_DEFER_ACCEPT waits for. */
   tcpAcceptDeferred: 62,
+
+  /** A packet that found too many others waiting for the same device, which is full. */
+  deviceQueueFull: 63,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

@@ -72,7 +72,7 @@ application.onEvent = (fd) => {
 };
 console.log("ready");
 runLoop({
-  device,
+  devices: [device],
   stack: application.stack,
   server: application,
   poller,

@@ -81,7 +81,7 @@ class World {
       eventMask: (i) => this.#reported[i][1],
     };
     return {
-      device,
+      devices: [device],
       poller,
       wakeUpFd: WAKE_UP,
       clock: () => this.now,
@@ -256,7 +256,7 @@ Deno.test("the end: what closing left to be sent is sent, and a device that dela
 Deno.test("what the device throws ends the loop", () => {
   const world = new World();
   const parts = world.parts;
-  parts.device.receive = () => {
+  parts.devices[0].receive = () => {
     throw new Error("the interface was deleted");
   };
   assertThrows(() => runLoop(parts), Error, "deleted");

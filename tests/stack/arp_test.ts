@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { EHOSTUNREACH, EINPROGRESS } from "../../lib/errno.ts";
-import { ArpQueue } from "../../lib/stack/arp_queue.ts";
-import { MAX_PARKED_PACKETS, NeighborState, NeighborTable } from "../../lib/stack/neighbor.ts";
+import { Interface } from "../../lib/stack/interface.ts";
+import { MAX_PARKED_PACKETS, NeighborState } from "../../lib/stack/neighbor.ts";
 import { Datagram, READY_ERROR, SocketKind } from "../../lib/stack/stack.ts";
 import { parseMac } from "../../lib/wire/address.ts";
 import { arpFrame, icmpFrame, MAC_A, MAC_B } from "../support/build.ts";
@@ -244,8 +244,9 @@ Deno.test("our own announcement coming back is no conflict", () => {
 });
 
 Deno.test("the table is bounded: the entry unused for longest goes first", () => {
-  const queue = new ArpQueue(parseMac(MAC_B)!);
-  const table = new NeighborTable(queue, () => 0);
+  const features = { checksum: false, segmentation: false };
+  const parts = { index: 2, name: "eth0", mac: parseMac(MAC_B)!, mtu: 1500, features, device: 0 };
+  const table = new Interface(parts, () => 0).neighbors;
   for (let host = 1; host <= 1500; host++) table.learn(host, 0x020000000000 + host, false, host);
   assertEquals(table.size, 1024);
   assertEquals(table.get(476), undefined);

@@ -4,13 +4,12 @@
  */
 import { type Argument, Command, Option } from "commander";
 import config from "../../deno.json" with { type: "json" };
-import { impairment, seconds, target, wholeNumber } from "./arguments.ts";
+import { impairment, seconds, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
+import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
+import { addConnect, addListen } from "./program_sockets.ts";
+import { addStatus } from "./program_status.ts";
 
-/** Takes the exit status of the command that was run. */
-export type Finish = (status: number) => void;
-
-const SOCKET = "the daemon's socket (default: $LVLIP_SOCKET, else /run/lvl-ip/lvl-ip.sock)";
 const IMPAIR =
   "worsen the network, e.g. 'loss=5% delay=50ms jitter=5ms duplicate=1% reorder=2% corrupt=0.1% " +
   "rate=10mbit queue=100 seed=1'; in.loss=..., out.loss=... for one direction";
@@ -45,6 +44,7 @@ export function createProgram(io: Io, finish: Finish): Command {
   addDaemon(program, io, finish);
   addPing(program, io, finish);
   addConnect(program, io, finish);
+  addListen(program, io, finish);
   addRun(program, io, finish);
   addShim(program, io, finish);
   addStatus(program, io, finish);
@@ -57,21 +57,6 @@ export function createProgram(io: Io, finish: Finish): Command {
 function argumentTerm(argument: Argument): string {
   const name = argument.variadic ? `${argument.name()}...` : argument.name();
   return argument.required ? `<${name}>` : `[${name}]`;
-}
-
-/** Aligned examples: a command line and what it is for. */
-function examples({ style }: Io, ...lines: [command: string, purpose?: string][]): string {
-  const width = Math.max(...lines.map(([command, purpose]) => purpose ? command.length : 0));
-  const rows = lines.map(([command, purpose]) =>
-    purpose ? `  ${command.padEnd(width)}  ${style.dim(`# ${purpose}`)}` : `  ${command}`
-  );
-  return ["", style.bold("Examples:"), ...rows].join("\n");
-}
-
-/** A command with a few words for the list of all, and a sentence for its own help. */
-function command(program: Command, name: string, summary: string, description: string): Command {
-  return program.command(name).summary(summary).description(description).helpOption("-h, --help", "show help")
-    .showHelpAfterError(`See: lvl-ip ${name} --help`);
 }
 
 function addLab(program: Command, io: Io, finish: Finish): void {
@@ -191,47 +176,6 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     });
 }
 
-function addConnect(program: Command, io: Io, finish: Finish): void {
-  command(
-    program,
-    "connect",
-    "open a TCP connection through the stack",
-    "Open a TCP connection through the stack: a two-way pipe, or one question and its answer.",
-  )
-    .argument("<host:port>", "where to", target)
-    .option(
-      "--send <text>",
-      "send this instead of stdin, then end our side; \\n \\r \\t \\0 \\xHH and \\\\ mean what they do in C",
-    )
-    .option(
-      "--timeout <seconds>",
-      "give up connecting, and end when nothing more comes, after this time",
-      seconds,
-    )
-    .option("--no-shutdown", "keep our side open after the last byte, for peers like nc -l that end with it")
-    .option("--socket <path>", SOCKET)
-    .addHelpText(
-      "after",
-      examples(
-        io,
-        ["lvl-ip connect 192.168.99.1:2048 --send hello", "ask, print the answer"],
-        ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'"],
-        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D to end"],
-        ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary, both ways"],
-      ) + "\n\n" + [
-        "It ends when the peer closes its side. With --send it also ends when nothing",
-        "came for --timeout (5 seconds if not given): status 0 if there was an answer,",
-        "1 if there was none. From a pipe, bytes that still come on stdin are sent",
-        "even after the peer has closed its side, until they pause for a second.",
-        "",
-        "Exit status: 0 if the connection ended well, 1 if not, 130 after Ctrl-C.",
-      ].join("\n"),
-    )
-    .action(async (where, options) => {
-      finish(await (await import("./connect.ts")).connect(where, options, io));
-    });
-}
-
 function addRun(program: Command, io: Io, finish: Finish): void {
   command(
     program,
@@ -274,27 +218,6 @@ function addShim(program: Command, io: Io, finish: Finish): void {
       examples(io, ["LD_PRELOAD=$(lvl-ip shim --path) curl http://192.168.99.1/"]),
     )
     .action(async () => finish((await import("./shim.ts")).shim(io)));
-}
-
-function addStatus(program: Command, io: Io, finish: Finish): void {
-  command(
-    program,
-    "status",
-    "show connections, neighbours, routes, packets",
-    "Show what the daemon is doing: connections, neighbours, routes, packets.",
-  )
-    .option("--json", "print everything as JSON")
-    .option("--socket <path>", SOCKET)
-    .addHelpText(
-      "after",
-      examples(
-        io,
-        ["lvl-ip status"],
-        ["watch -n1 lvl-ip status", "look again every second"],
-        ["lvl-ip status --json | jq .counters"],
-      ),
-    )
-    .action(async (options) => finish(await (await import("./status.ts")).status(options, io)));
 }
 
 function addSetupNet(program: Command, io: Io, finish: Finish): void {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { errnoError } from "../../lib/ipc/errors.ts";
 import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPIPE, ETIMEDOUT } from "../../lib/errno.ts";
-import { connect, type ConnectCommandOptions, type Stream } from "../../lib/cli/connect.ts";
+import { connect, type ConnectCommandOptions, type OpenedStream } from "../../lib/cli/connect.ts";
 import { CommandError } from "../../lib/cli/errors.ts";
 import { OutputClosedError } from "../../lib/cli/output.ts";
 import { FakeIo } from "./fake_io.ts";
@@ -11,7 +11,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The peer's side of a connection, as the command sees it. */
-class FakeStream implements Stream {
+class FakeStream implements OpenedStream {
   readonly localAddr: Deno.NetAddr = { transport: "tcp", hostname: "10.0.0.4", port: 49152 };
   readonly remoteAddr: Deno.NetAddr = { transport: "tcp", hostname: TARGET.host, port: TARGET.port };
   sent: number[] = [];
@@ -114,7 +114,7 @@ Deno.test("connect's silence begins anew with every byte", async () => {
 
 Deno.test("connect pipes both ways, binary, until both sides have ended", async () => {
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
-  const { io, stream, ended } = begin({});
+  const { io, stream, ended } = begin({ shutdown: true });
   io.type(bytes);
   stream.give(bytes.toReversed());
   await turn();
@@ -128,6 +128,32 @@ Deno.test("connect pipes both ways, binary, until both sides have ended", async 
   assertEquals(await ended, 0);
   assertEquals(io.bytes, [...bytes.toReversed(), ...encoder.encode("last")]);
   assertEquals(io.out, "");
+});
+
+Deno.test("connect ends its side only when the peer was quiet: some servers hang up on a half-closed client", async () => {
+  const { io, stream, ended } = begin({ send: "GET", timeout: 100 });
+  await turn();
+  assert(!stream.finSent);
+  stream.give("a");
+  await turn();
+  stream.give("nswer");
+  assert(!stream.finSent);
+  while (!stream.finSent) await turn();
+  stream.give(null);
+  assertEquals(await ended, 0);
+  assertEquals(io.text, "answer");
+});
+
+Deno.test("connect --no-shutdown never ends its side, Ctrl-D does at once", async () => {
+  const open = begin({ send: "x", shutdown: false, timeout: 20 }, (stream) => stream.give("y"));
+  assertEquals(await open.ended, 0);
+  assert(!open.stream.finSent);
+  const { io, stream, ended } = begin({}, (_, io) => io.terminal = true);
+  io.type(null);
+  await turn();
+  assert(stream.finSent);
+  stream.give(null);
+  assertEquals(await ended, 0);
 });
 
 Deno.test("connect goes on sending from a pipe to a peer that only listens", async () => {

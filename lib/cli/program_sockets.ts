@@ -1,0 +1,99 @@
+/** The commands that hold connections, with their options and examples. */
+import type { Command } from "commander";
+import { endpoint, seconds, target } from "./arguments.ts";
+import type { Io } from "./output.ts";
+import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
+
+export function addConnect(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "connect",
+    "open a TCP connection through the stack",
+    "Open a TCP connection through the stack: a two-way pipe, or one question and its answer.",
+  )
+    .argument("<host:port>", "where to", target)
+    .option(
+      "--send <text>",
+      "send this instead of stdin; \\n \\r \\t \\0 \\xHH and \\\\ mean what they do in C",
+    )
+    .option(
+      "-w, --timeout <seconds>",
+      "give up connecting, and end when nothing more comes, after this time",
+      seconds,
+    )
+    .option("-N, --shutdown", "end our side right after the last byte")
+    .option("--no-shutdown", "never end our side")
+    .option("-u, --udp", "send and receive datagrams: each line typed, or 16 KB of a pipe, is one")
+    .option("-v, --verbose", "tell on stderr when it is connected")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        io,
+        ["lvl-ip connect 192.168.99.1:2048 --send hello", "ask, print the answer"],
+        ["lvl-ip connect 93.184.215.14:80 --send 'GET / HTTP/1.0\\r\\n\\r\\n'"],
+        ["lvl-ip connect 192.168.99.1:2048", "type; Ctrl-D to end"],
+        ["lvl-ip connect 192.168.99.1:2048 < in.bin > out.bin", "binary, both ways"],
+        ["lvl-ip connect -u 10.0.0.5:514 --send '<13>hello'", "a datagram"],
+      ) + "\n\n" + [
+        "It ends when the peer closes its side. With --send it also ends when nothing",
+        "came for --timeout (5 seconds if not given): status 0 if there was an answer,",
+        "1 if there was none. From a pipe, bytes that still come on stdin are sent",
+        "even after the peer has closed its side, until they pause for a second.",
+        "",
+        ...SHUTDOWN_HELP,
+        "",
+        "Exit status: 0 if the connection ended well, 1 if not, 130 after Ctrl-C.",
+      ].join("\n"),
+    )
+    .action(async (where, options) => {
+      finish(await (await import("./connect.ts")).connect(where, options, io));
+    });
+}
+
+/** Why not at once: Deno.serve, among others, hangs up on a client whose side has ended. */
+const SHUTDOWN_HELP = [
+  "After the last byte our side ends (FIN) once the peer was quiet: for 0.2 seconds",
+  "after an answer, for 1 second before it, since some servers hang up on clients",
+  "whose side has ended. With -N, and at Ctrl-D, it ends at once.",
+];
+
+export function addListen(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "listen",
+    "take a TCP connection to the stack",
+    "Listen on a port of the stack and take a connection: a two-way pipe, or a program's stdin and stdout.",
+  )
+    .argument("<[address:]port>", "where; 0 for any free port", endpoint)
+    .option("-k, --keep-open", "take one connection after the other")
+    .option("-e, --exec <command>", "run this by /bin/sh for each connection, several at once with -k")
+    .option("-u, --udp", "receive and send datagrams; the peer is who sends first, with -k who sent last")
+    .option("-w, --timeout <seconds>", "end when nothing comes or goes for this time", seconds)
+    .option("-N, --shutdown", "end our side right after the last byte of stdin")
+    .option("--no-shutdown", "never end our side")
+    .option("-v, --verbose", "tell on stderr where it listens, and who connects")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        io,
+        ["lvl-ip listen 2048", "type; Ctrl-D to end"],
+        ["lvl-ip listen 2048 > in.bin", "what comes, until the peer's end"],
+        ["lvl-ip listen -N 2048 < out.bin", "give a file"],
+        ["lvl-ip listen -k 7 --exec cat", "an echo server"],
+        ["lvl-ip listen -ku 514", "a log of datagrams"],
+      ) + "\n\n" + [
+        "Programs run by --exec find the peer in $LVLIP_REMOTE and our end in",
+        "$LVLIP_LOCAL, both as ADDRESS:PORT.",
+        "",
+        ...SHUTDOWN_HELP,
+        "",
+        "Exit status: 0 if the connection ended well, 1 if not, that of the program",
+        "with --exec, 130 after Ctrl-C.",
+      ].join("\n"),
+    )
+    .action(async (where, options) => {
+      finish(await (await import("./listen.ts")).listen(where, options, io));
+    });
+}

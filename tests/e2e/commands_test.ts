@@ -1,0 +1,170 @@
+/** The commands that hold connections, as processes, with a real daemon and kernel peers. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { hasNamespaces, lvlIp, type Namespace, Namespaces } from "../support/netns.ts";
+import type { Finished, RunOptions, WorldProcess } from "../support/process.ts";
+
+/** One host with the daemon at 10.0.0.4, and the kernel at 10.0.0.5. */
+class World implements AsyncDisposable {
+  private constructor(readonly world: Namespaces, readonly host: Namespace) {}
+
+  static async create(): Promise<World> {
+    const world = await Namespaces.create();
+    const [host] = world.all;
+    const daemon = await host.spawn([...lvlIp, "daemon"]);
+    await daemon.waitFor("ready at");
+    return new World(world, host);
+  }
+
+  get folder(): string {
+    return this.world.directory;
+  }
+
+  run(args: string[], options?: RunOptions): Promise<Finished> {
+    return this.host.run([...lvlIp, ...args], options);
+  }
+
+  /** Starts a command, and waits until it says that it listens. */
+  async start(args: string[], options?: RunOptions): Promise<WorldProcess> {
+    const process = await this.host.spawn([...lvlIp, ...args], options);
+    await process.waitFor("istening");
+    return process;
+  }
+
+  /** Runs Python on the host, with some modules at hand; what it printed. */
+  async python(code: string): Promise<string> {
+    return (await this.host.exec(["python3", "-c", `import socket, sys, time\n${code}`])).trim();
+  }
+
+  /** A kernel peer at 10.0.0.5 that prints "up" when it listens. */
+  async serve(code: string): Promise<WorldProcess> {
+    const server = await this.host.spawn(["python3", "-uc", `import socket, time\n${code}`]);
+    await server.waitFor("up");
+    return server;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world[Symbol.asyncDispose]();
+  }
+}
+
+function test(name: string, fn: (world: World) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: !hasNamespaces(),
+    async fn() {
+      await using world = await World.create();
+      await fn(world);
+    },
+  });
+}
+
+/** Answers a request with its length, and hangs up on clients whose side ends before. */
+const IMPATIENT_SERVER = `
+s = socket.create_server(("10.0.0.5", 8000)); print("up")
+while True:
+  c, _ = s.accept(); m = c.recv(100); c.settimeout(.15)
+  try: ended = c.recv(1) == b""
+  except TimeoutError: ended = False
+  if not ended: c.sendall(b"got %d" % len(m))
+  c.close()`;
+
+test("connect gets the answer of a server that hangs up on half-closed clients, and of one that waits for the end", async (world) => {
+  await using _server = await world.serve(IMPATIENT_SERVER);
+  await using _patient = await world.serve(
+    `s = socket.create_server(("10.0.0.5", 8001)); print("up")\nwhile True:\n  c, _ = s.accept()\n  n = 0\n` +
+      `  while m := c.recv(100): n += len(m)\n  c.sendall(b"%d in all" % n); c.close()`,
+  );
+  assertEquals((await world.run(["connect", "10.0.0.5:8000", "--send", "hello"])).stdout, "got 5");
+  assertEquals((await world.run(["connect", "10.0.0.5:8000"], { stdin: "hello" })).stdout, "got 5");
+  assertEquals((await world.run(["connect", "-N", "10.0.0.5:8000", "--send", "hello"])).stdout, "");
+  assertEquals((await world.run(["connect", "10.0.0.5:8001", "--send", "hello"])).stdout, "5 in all");
+});
+
+test("connect -u and listen -u exchange datagrams", async (world) => {
+  await using _echo = await world.serve(
+    `s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("10.0.0.5", 5300)); print("up")\n` +
+      `while True:\n  m, a = s.recvfrom(65535); s.sendto(m.upper(), a)`,
+  );
+  const answered = await world.run(["connect", "-u", "10.0.0.5:5300", "--send", "hello"]);
+  assertEquals([answered.code, answered.stdout], [0, "HELLO"], answered.stderr);
+  const refused = await world.run(["connect", "-u", "10.0.0.5:9", "--send", "hello"]);
+  assertEquals(refused.code, 1);
+  assertEquals(
+    refused.stderr,
+    "lvl-ip: Cannot exchange messages with 10.0.0.5:9: Connection refused (nothing listens on that port)\n",
+  );
+  await using listener = await world.start(["listen", "-uv", "5353"], { stdin: "pong" });
+  const answer = await world.python(
+    `s = socket.socket(type=socket.SOCK_DGRAM); s.sendto(b"ping", ("10.0.0.4", 5353)); print(s.recv(99))`,
+  );
+  assertEquals(answer, "b'pong'");
+  await listener.waitFor("ping");
+  listener.kill("SIGINT");
+  assertEquals((await listener.finished()).code, 130);
+});
+
+test("listen takes one connection, gives it stdin and prints what comes", async (world) => {
+  const bytes = crypto.getRandomValues(new Uint8Array(65000));
+  await Deno.writeFile(`${world.folder}/in`, bytes);
+  await using listener = await world.start(["listen", "-v", "2048"], { stdin: "answer" });
+  const answer = await world.python(
+    `c = socket.create_connection(("10.0.0.4", 2048)); c.sendall(b"question"); c.shutdown(1)\n` +
+      `print(c.makefile().read())`,
+  );
+  assertEquals(answer, "answer");
+  const { code, stdout, stderr } = await listener.finished();
+  assertEquals([code, stdout], [0, "question"]);
+  assertMatch(stderr, /^Listening on \*:2048\nConnection from 10\.0\.0\.5:[0-9]+\n$/);
+
+  const quoted = lvlIp.map((word) => `'${word}'`).join(" ");
+  await using taker = await world.host.spawn([
+    "bash",
+    "-c",
+    `cd ${world.folder}; ${quoted} listen -v 2049 > out; cmp in out`,
+  ]);
+  await taker.waitFor("Listening");
+  await world.python(
+    `socket.create_connection(("10.0.0.4", 2049)).sendall(open("${world.folder}/in", "rb").read())`,
+  );
+  assertEquals((await taker.finished()).code, 0);
+
+  const taken = await world.run(["listen", "10.0.0.9:1"]);
+  assertEquals([taken.code, taken.stderr], [
+    1,
+    "lvl-ip: Cannot listen on 10.0.0.9:1: address not available\n",
+  ]);
+});
+
+test("listen -k takes one after the other, and --exec serves several at once", async (world) => {
+  await using listener = await world.start(["listen", "-kv", "2048"]);
+  for (const text of ["one", "two"]) {
+    await world.python(`socket.create_connection(("10.0.0.4", 2048)).sendall(b"${text}")`);
+  }
+  await listener.waitFor("onetwo");
+  listener.kill("SIGTERM");
+  assertEquals((await listener.finished()).code, 143);
+
+  await using server = await world.start([
+    "listen",
+    "-kv",
+    "2049",
+    "--exec",
+    "echo $LVLIP_REMOTE; cat; exit 3",
+  ]);
+  const answers = await world.python(
+    `a, b = [socket.create_connection(("10.0.0.4", 2049)) for _ in "ab"]\n` +
+      `for c in b, a: c.sendall(b"x" * 100000); c.shutdown(1)\n` +
+      `for c in b, a: d = c.makefile().read(); print(d.split(chr(10))[0] == "10.0.0.5:%d" % c.getsockname()[1], len(d.split()[1]))`,
+  );
+  assertEquals(answers, "True 100000\nTrue 100000");
+  server.kill("SIGINT");
+  assertEquals((await server.finished()).code, 130);
+
+  await using once = await world.start(["listen", "-v", "2050", "--exec", "exit 7"]);
+  await world.python(`print(socket.create_connection(("10.0.0.4", 2050)).recv(1))`);
+  assertEquals((await once.finished()).code, 7);
+  const wrong = await world.run(["listen", "-u", "1", "--exec", "cat"]);
+  assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.stderr, "--exec is for TCP");
+  assert(!wrong.stderr.includes("at "));
+});

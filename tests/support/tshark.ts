@@ -28,6 +28,9 @@ const PREFERENCES = [
   ...["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE"],
 ].flatMap((preference) => ["-o", preference]);
 
+/** No others: a port or bytes of chance could look like a tunnel, with headers of its own in it. */
+const PROTOCOLS = "frame,eth,ethertype,arp,ip,icmp,tcp,udp,data";
+
 /** The fields that both know; tshark's name for each. */
 const SHARED = new Set([
   ...["eth.dst", "eth.src", "eth.type"],
@@ -55,7 +58,17 @@ type Json = { [key: string]: Json | Json[] | string | string[] };
 /** Every frame of a capture file as tshark decodes it. */
 export async function tsharkFields(path: string): Promise<Fields[]> {
   const { success, stdout, stderr } = await new Deno.Command("tshark", {
-    args: ["-r", path, "-n", "-T", "json", "--no-duplicate-keys", ...PREFERENCES],
+    args: [
+      "-r",
+      path,
+      "-n",
+      "-T",
+      "json",
+      "--no-duplicate-keys",
+      "--only-protocols",
+      PROTOCOLS,
+      ...PREFERENCES,
+    ],
     stdout: "piped",
     stderr: "piped",
   }).output();

@@ -28,8 +28,8 @@ const PREFERENCES = [
   ...["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE"],
 ].flatMap((preference) => ["-o", preference]);
 
-/** No others: a port or bytes of chance could look like a tunnel, with headers of its own in it. */
-const PROTOCOLS = "frame,eth,ethertype,arp,ip,icmp,tcp,udp,data";
+/** The outermost of these: a port or bytes of chance can look like a tunnel, with headers of its own in it. */
+const LAYERS = ["eth", "arp", "ip", "icmp", "tcp", "udp"];
 
 /** The fields that both know; tshark's name for each. */
 const SHARED = new Set([
@@ -65,8 +65,6 @@ export async function tsharkFields(path: string): Promise<Fields[]> {
       "-T",
       "json",
       "--no-duplicate-keys",
-      "--only-protocols",
-      PROTOCOLS,
       ...PREFERENCES,
     ],
     stdout: "piped",
@@ -76,7 +74,10 @@ export async function tsharkFields(path: string): Promise<Fields[]> {
   const frames: { _source: { layers: Json } }[] = JSON.parse(new TextDecoder().decode(stdout));
   return frames.map(({ _source: { layers } }) => {
     const fields: Fields = {};
-    for (const [name, layer] of Object.entries(layers)) collect(fields, "", name, layer, SHARED);
+    for (const name of LAYERS) {
+      const layer = [layers[name]].flat()[0];
+      if (layer !== undefined) collect(fields, "", name, layer, SHARED);
+    }
     return fields;
   });
 }

@@ -45,6 +45,9 @@ const UNREACHABLE_ERRNO = [
 /** ... and whether it is hard: nothing will change by waiting (RFC 1122 4.2.3.9, RFC 5461 2). */
 const UNREACHABLE_HARD = [0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1];
 
+/** Codes of "destination unreachable" that say so: protocol, port, network and host prohibited, filtered. */
+const REFUSALS = [2, 3, 9, 10, 13];
+
 /** RFC 791 3.2: every network carries 68 bytes. RFC 1191 3: never believe less. */
 const MIN_MTU = 68;
 /** RFC 1191 7.1: what to try when an old router does not name its MTU: the next lower of the common ones. */
@@ -89,6 +92,15 @@ function errnoOf(type: number, code: number): number {
   return type === ICMP_TYPE.parameterProblem ? EPROTO : EHOSTUNREACH;
 }
 
+/**
+ * The errno where a connection has no hope: somebody refuses, the peer, which has no such port or protocol, or an
+ * administrator on the way (RFC 1812 5.2.7.1); or packets run in circles. 0: it may pass.
+ */
+function refusalOf(type: number, code: number): number {
+  if (type === ICMP_TYPE.unreachable) return REFUSALS.includes(code) ? ECONNREFUSED : 0;
+  return type === ICMP_TYPE.timeExceeded && code === 0 ? EHOSTUNREACH : 0;
+}
+
 function isHard(type: number, code: number): boolean {
   if (type === ICMP_TYPE.unreachable) return UNREACHABLE_HARD[code] === 1;
   return type === ICMP_TYPE.parameterProblem;
@@ -103,7 +115,13 @@ function tellConnection(core: Core, arrival: Arrival, now: number): void {
   if (isFragmentationNeeded(arrival)) {
     learnFromConnection(core, connection, namedMtu(arrival), quoted.seq, now);
   } else {
-    icmpError(connection.tcb, errnoOf(icmp.type, icmp.code), isHard(icmp.type, icmp.code), quoted.seq, now);
+    icmpError(
+      connection.tcb,
+      errnoOf(icmp.type, icmp.code),
+      refusalOf(icmp.type, icmp.code),
+      quoted.seq,
+      now,
+    );
   }
   touch(core, connection);
 }

@@ -190,7 +190,8 @@ export function takeSocketError(socket: Socket): number {
 
 function takeStreamError(socket: StreamSocket): number {
   const { tcb } = socket;
-  const error = tcb.error !== 0 ? tcb.error : tcb.softError;
+  const soft = tcb.settings.bsd ? 0 : tcb.softError;
+  const error = tcb.error !== 0 ? tcb.error : soft;
   if (tcb.error !== 0) tcb.error = 0;
   else tcb.softError = 0;
   return error;

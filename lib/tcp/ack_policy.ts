@@ -43,7 +43,7 @@ function measureSegment(tcb: Tcb, length: number, push: boolean): void {
 export function dataReceived(tcb: Tcb, length: number, push: boolean, now: number): void {
   const { ack, settings, rtt } = tcb;
   scheduleAck(tcb);
-  if (settings.bsdAcks && ack.delayedAtUs !== Infinity) ack.now = true;
+  if (settings.bsd && ack.delayedAtUs !== Infinity) ack.now = true;
   measureSegment(tcb, length, push);
   const min = settings.delayedAckMinUs;
   if (ack.atoUs === 0) {

@@ -10,13 +10,14 @@ import { updateSendMss } from "./window.ts";
 const MIN_PATH_MTU = 552;
 
 /**
- * An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5461). `hard`: port or protocol
- * unreachable and the like. `seq`: the quoted sequence number, which must be one in flight (RFC 5927 4.1).
+ * An ICMP error that quotes a segment of this connection (RFC 1122 4.2.3.9, RFC 5461). `refusal`: the errno if it
+ * says that segments are refused, not only that they could not be delivered; else 0. `seq`: the quoted sequence number, which must be one in
+ * flight (RFC 5927 4.1).
  *
- * Before the connection is established an error ends the attempt (that is what programs expect, RFC 5461 4.1); later
- * it is only remembered, and given as the reason if the connection times out.
+ * Before the connection is established an error ends the attempt (that is what programs expect, RFC 5461 4.1; the
+ * settings can say otherwise); later it is only remembered, and given as the reason if the connection times out.
  */
-export function icmpError(tcb: Tcb, errno: number, _hard: boolean, seq: number, _now: number): void {
+export function icmpError(tcb: Tcb, errno: number, refusal: number, seq: number, _now: number): void {
   if (tcb.state === State.CLOSED) {
     // The reset of an aborted connection cannot be delivered: forget it.
     if (tcb.intents.reset || tcb.intents.strayReset) {
@@ -26,14 +27,21 @@ export function icmpError(tcb: Tcb, errno: number, _hard: boolean, seq: number, 
     return;
   }
   if (!isInFlight(tcb, seq)) return;
-  if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) toClosed(tcb, errno);
+  if (tcb.state === State.SYN_SENT || tcb.state === State.SYN_RECEIVED) connectFails(tcb, errno, refusal);
   else tcb.softError = errno;
   updateDeadline(tcb);
 }
 
+function connectFails(tcb: Tcb, errno: number, refusal: number): void {
+  const { icmpEndsConnect } = tcb.settings;
+  if (icmpEndsConnect === "any") toClosed(tcb, errno);
+  else if (icmpEndsConnect === "hard" && refusal !== 0) toClosed(tcb, refusal);
+  else tcb.softError = errno;
+}
+
 /** The next hop does not answer ARP: as an ICMP host unreachable from ourselves. */
 export function hostUnreachable(tcb: Tcb, errno: number, now: number): void {
-  icmpError(tcb, errno, false, tcb.snd.una, now);
+  icmpError(tcb, errno, 0, tcb.snd.una, now);
 }
 
 function isInFlight(tcb: Tcb, seq: number): boolean {

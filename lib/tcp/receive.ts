@@ -179,7 +179,7 @@ export function takeFinAfterGap(tcb: Tcb, now: number): void {
   tcb.dsackPending = false;
   if (tcb.receiveBuffer.length === 0) tcb.receiveBuffer.release();
   scheduleAck(tcb);
-  if (tcb.settings.bsdAcks) tcb.ack.now = true;
+  if (tcb.settings.bsd) tcb.ack.now = true;
   tcb.events |= EVENT_FIN | EVENT_READABLE;
   if (tcb.state === State.ESTABLISHED || tcb.state === State.SYN_RECEIVED) {
     toCloseWait(tcb);
@@ -188,6 +188,7 @@ export function takeFinAfterGap(tcb: Tcb, now: number): void {
   } else if (tcb.state === State.FIN_WAIT_1) {
     toClosing(tcb);
     tcb.ack.now = true;
+    tcb.intents.finAgain = tcb.settings.bsd;
   } else if (tcb.state === State.FIN_WAIT_2) {
     toTimeWait(tcb, now);
     tcb.ack.now = true;

@@ -11,7 +11,7 @@ import { canReceive, isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { failsPaws, isNewIncarnation } from "./timestamps.ts";
 import { resetConnection, toClosed, toFinWait2, toTimeWait } from "./transitions.ts";
-import { receiveWindow } from "./window.ts";
+import { acceptedWindow } from "./window.ts";
 
 /**
  * RFC 9293 3.10.7, SEGMENT ARRIVES, for a connection that exists: the steps in the RFC's order. It sends nothing; what
@@ -72,17 +72,21 @@ export function segmentLength(seg: TcpHeader): number {
 function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const { rcv } = tcb;
   const length = segmentLength(seg);
+  const isReset = (seg.flags & RST) !== 0;
   if (failsPaws(tcb, seg, now)) {
     answerUnacceptable(tcb, seg.payloadLength, now);
     return false;
   }
   const end = advance(seg.seq, length);
-  const acceptable = geq(end, rcv.wup) && !gt(seg.seq, advance(rcv.nxt, receiveWindow(tcb)));
+  const edge = advance(rcv.nxt, acceptedWindow(tcb));
+  // Of a full window the next ACK stands at its end, and is as good as any; a reset there is outside (RFC 5961 3.2).
+  const isInside = lt(seg.seq, edge) || (seg.seq === edge && (!isReset || edge === rcv.nxt));
+  const acceptable = geq(end, rcv.wup) && isInside;
   if (acceptable) {
     tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
   }
-  if ((seg.flags & RST) !== 0) return false;
+  if (isReset) return false;
   if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
     if (length > 0 && lt(seg.seq, rcv.nxt)) {
@@ -121,7 +125,7 @@ function resetArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
 /** RFC 9293 3.10.7.4, second, by state; errno as Linux gives it. */
 function resetByPeer(tcb: Tcb): void {
   if (tcb.state === State.SYN_RECEIVED) toClosed(tcb, tcb.passive ? ECONNRESET : ECONNREFUSED);
-  else if (tcb.state === State.CLOSE_WAIT) toClosed(tcb, EPIPE);
+  else if (tcb.state === State.CLOSE_WAIT && !tcb.settings.bsd) toClosed(tcb, EPIPE);
   else toClosed(tcb, ECONNRESET);
 }
 
@@ -201,6 +205,7 @@ function timeWaitArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
     toClosed(tcb, 0);
     return;
   }
+  if (tcb.settings.bsd && (seg.flags & ACK) === 0) return;
   if (!paws && (seg.flags & SYN) === 0 && seg.seq === rcv.nxt && segmentLength(seg) === 0) return;
   if ((seg.flags & FIN) !== 0 && !paws && advance(seg.seq, segmentLength(seg)) === rcv.nxt) {
     // The peer did not get our last ACK: start the wait again.

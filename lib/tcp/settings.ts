@@ -12,6 +12,8 @@ export interface TcpSettings {
   windowScaling: boolean;
   /** ECN (RFC 3168): 0 never, 1 ask for it and accept it, 2 accept it when asked; `net.ipv4.tcp_ecn`. */
   ecn: number;
+  /** How many retransmissions of our SYN still ask for ECN (RFC 3168 6.1.1.1); Linux has none, FreeBSD one. */
+  ecnSynRetries: number;
   /** "cubic" (RFC 9438) or "reno" (RFC 5681). */
   congestion: string;
   /** How CUBIC's slow start ends before a loss: "rfc9406" (HyStart++) or "linux" (the HyStart of 2011, as Linux has it). */
@@ -41,8 +43,18 @@ export interface TcpSettings {
   delayedAckMaxUs: number;
   /** How many ACKs go out without delay at the start and after trouble; Linux has 16, other systems none. */
   quickAcks: number;
-  /** As BSD: every second segment is acknowledged at once whatever its size, and a FIN; else every second full one. */
-  bsdAcks: boolean;
+  /**
+   * FreeBSD's choices instead of Linux's where RFC 9293 leaves one: every second segment is acknowledged at once however
+   * small, and a FIN; our FIN is repeated with such an ACK until it is acknowledged; what the receive buffer has room for
+   * is taken although an unscaled window cannot say so much; in TIME-WAIT nothing without ACK is answered; a reset is
+   * ECONNRESET in CLOSE-WAIT too; and SO_ERROR tells nothing that has not ended the connection.
+   */
+  bsd: boolean;
+  /**
+   * Which ICMP errors end an attempt to connect: "any" (RFC 5461 4.1, as Linux); "hard", those by which the peer, a
+   * router or its administrator refuses, as FreeBSD has it (RFC 1122 4.2.3.9); or "none".
+   */
+  icmpEndsConnect: "any" | "hard" | "none";
   /** RFC 5961: challenge ACKs against blind resets and SYNs; without it RFC 793's behaviour, as BSD's insecure_rst. */
   rfc5961: boolean;
   /** RFC 4821: 0 never, 1 after timeouts that suggest a black hole, 2 always; `net.ipv4.tcp_mtu_probing`. */
@@ -87,6 +99,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   timestamps: true,
   windowScaling: true,
   ecn: 2,
+  ecnSynRetries: 0,
   congestion: "cubic",
   hystart: "rfc9406",
   initialWindow: 10,
@@ -105,7 +118,8 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   delayedAckMinUs: 40_000,
   delayedAckMaxUs: 200_000,
   quickAcks: 16,
-  bsdAcks: false,
+  bsd: false,
+  icmpEndsConnect: "any",
   rfc5961: true,
   mtuProbing: 1,
   mtuProbeBase: 1024,

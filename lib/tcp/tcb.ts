@@ -16,6 +16,7 @@ import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { TcpSettings } from "./settings.ts";
 import { CaState, State } from "./state.ts";
+import { UserOptions } from "./user_options.ts";
 
 /** RFC 9293 3.3.1, send sequence variables. */
 export class SendVariables {
@@ -207,6 +208,8 @@ export class Intents {
   /** One window's worth below the MSS, or an empty probe (RFC 9293 3.8.6.1). */
   windowProbe = false;
   keepaliveProbe = false;
+  /** The next ACK carries our FIN, which is not acknowledged, once more. */
+  finAgain = false;
 }
 
 /** Totals that TCP_INFO reports. */
@@ -225,49 +228,6 @@ export class Totals {
   lastDataSentUs = 0;
   lastAckSentUs = 0;
   lastAckReceivedUs = 0;
-}
-
-/** What the application asked for (socket options). */
-export class UserOptions {
-  noDelay = false;
-  cork = false;
-  keepalive = false;
-  keepaliveTimeUs: number;
-  keepaliveIntervalUs: number;
-  keepaliveProbes: number;
-  userTimeoutUs = 0;
-  /** TCP_SYNCNT; 0: as the settings say. */
-  synRetries = 0;
-  /** -1: off; else seconds (SO_LINGER). */
-  linger = -1;
-  finTimeoutUs: number;
-  maxSegment = 0;
-  notSentLowWater = 0;
-  /** TCP_DEFER_ACCEPT, in SYN-ACKs that time out; 0: off. */
-  deferAccept = 0;
-  windowClamp = 0;
-  /** TCP_FASTOPEN of a listener: how many children may have data before their handshake is complete; 0: none. */
-  fastOpenBacklog = 0;
-  /** TCP_FASTOPEN_CONNECT: the SYN asks for a cookie, or waits for data and takes it along. */
-  fastOpenConnect = false;
-  /** SO_MAX_PACING_RATE, bytes a second. */
-  maxPacingRate = Infinity;
-  /** Data is paced, since a rate was set once. */
-  paced = false;
-  lowWater = 1;
-  /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
-  pushOnce = false;
-  sendBufferFixed = false;
-  /** The last write said that more follows (MSG_MORE): no PSH; and until the next ACK no small segment either. */
-  more = false;
-  holdForMore = false;
-
-  constructor(settings: TcpSettings) {
-    this.keepaliveTimeUs = settings.keepaliveTimeUs;
-    this.keepaliveIntervalUs = settings.keepaliveIntervalUs;
-    this.keepaliveProbes = settings.keepaliveProbes;
-    this.finTimeoutUs = settings.finTimeoutUs;
-  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Slices } from "../buffer/memory.ts";
-import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, CWR, ECE, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import { ackSent } from "./ack_policy.ts";
 import { fillSackBlocks } from "./receive.ts";
 import { fillFastOpen, fillSynData } from "./fast_open.ts";
@@ -34,7 +34,10 @@ export function fillHeader(tcb: Tcb, out: TcpHeader, seq: number, flags: number,
 }
 
 export function sendAck(tcb: Tcb, out: TcpHeader, now: number): boolean {
-  fillHeader(tcb, out, tcb.snd.nxt, 0, now);
+  const { intents, snd } = tcb;
+  const again = intents.finAgain && tcb.state === State.CLOSING;
+  intents.finAgain = false;
+  fillHeader(tcb, out, again ? advance(snd.nxt, -1) : snd.nxt, again ? FIN : 0, now);
   return true;
 }
 
@@ -103,7 +106,7 @@ export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
   }
   const scaling = isAnswer ? options.windowScaling : settings.windowScaling;
   out.windowScale = scaling ? rcv.scale : -1;
-  if (isAnswer ? options.ecn : settings.ecn === 1 && recovery.retransmits === 0) {
+  if (isAnswer ? options.ecn : settings.ecn === 1 && recovery.retransmits <= settings.ecnSynRetries) {
     out.flags |= isAnswer ? ECE : ECE | CWR;
   }
   fillFastOpen(tcb, out);

@@ -16,6 +16,12 @@ export function receiveWindow(tcb: Tcb): number {
   return Math.max(0, distance(advance(rcv.wup, rcv.wnd), rcv.nxt));
 }
 
+/** What is taken of what the peer sends: what was announced; or, where the field could not say it, what there is room for. */
+export function acceptedWindow(tcb: Tcb): number {
+  const announced = receiveWindow(tcb);
+  return tcb.settings.bsd && tcb.rcv.scale === 0 ? Math.max(announced, freeSpace(tcb)) : announced;
+}
+
 /** Room in the receive buffer, and the most that it may have. */
 function freeSpace(tcb: Tcb): number {
   return Math.max(0, tcb.rcv.limit - tcb.receiveBuffer.length);

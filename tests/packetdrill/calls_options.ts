@@ -8,6 +8,7 @@ import {
   FREEBSD_KEEPINIT,
   FREEBSD_NOOPT,
   IPPROTO_IP,
+  IPPROTO_IPV6,
   IPPROTO_TCP,
   SOL_SOCKET,
   symbolValue,
@@ -42,6 +43,7 @@ const KEPT: Record<number, string[]> = {
     "IP_LOCAL_PORT_RANGE",
     "IP_BIND_ADDRESS_NO_PORT",
   ],
+  [IPPROTO_IPV6]: ["IPV6_V6ONLY", "IPV6_RECVERR", "IPV6_TCLASS"],
   [IPPROTO_TCP]: [],
 };
 

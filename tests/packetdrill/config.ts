@@ -30,6 +30,21 @@ export interface RunConfig {
   defines: Map<string, string>;
   /** Compare options as a set, and outbound windows only where they are zero. */
   loose: boolean;
+  /** The script is for IPv6, which the stack does not have: its TCP runs over IPv4 (see `headersLength`). */
+  isForIpv6: boolean;
+}
+
+const IPV4_AND_TCP = 40;
+const IPV6_AND_TCP = 60;
+
+/** IP and TCP headers without options, of the IP version that the script is for. */
+export function headersLength(config: RunConfig): number {
+  return config.isForIpv6 ? IPV6_AND_TCP : IPV4_AND_TCP;
+}
+
+/** The MTU of IPv4 that leaves TCP as much room as `mtu` does in the script's IP version. */
+export function ipv4Mtu(config: RunConfig, mtu: number): number {
+  return mtu - headersLength(config) + IPV4_AND_TCP;
 }
 
 export function defaultConfig(): RunConfig {
@@ -51,6 +66,7 @@ export function defaultConfig(): RunConfig {
     checkTsEcr: false,
     defines: new Map(),
     loose: false,
+    isForIpv6: false,
   };
 }
 
@@ -61,10 +77,13 @@ export class Unsupported extends Error {
 
 /**
  * Applies the script's `--name=value` lines to `config`; returns a note for each that is ignored. Throws Unsupported
- * for what cannot be given (IPv6).
+ * for what cannot be given.
  */
 export function applyOptions(config: RunConfig, options: ScriptOption[]): string[] {
   const notes: string[] = [];
+  for (const { name, value } of options) {
+    if (name === "ip_version") chooseIpVersion(config, value ?? "");
+  }
   for (const { name, value, line } of options) {
     const known = applyOption(config, name, value ?? "");
     if (!known) notes.push(`line ${line}: option --${name} is ignored`);
@@ -79,12 +98,19 @@ function applyOption(config: RunConfig, name: string, value: string): boolean {
   return true;
 }
 
+/** `ipv4-mapped-ipv6` is IPv4 as sockets of the other family see it. */
+function chooseIpVersion(config: RunConfig, version: string): void {
+  if (!["ipv4", "ipv4-mapped-ipv6", "ipv6"].includes(version)) {
+    throw new Unsupported(`--ip_version=${version}`);
+  }
+  config.isForIpv6 = version === "ipv6";
+}
+
 const OPTIONS: Record<string, (config: RunConfig, value: string) => void> = {
-  ip_version: (_, value) => {
-    if (value !== "ipv4") throw new Unsupported(`--ip_version=${value}`);
-  },
-  local_ip: (config, value) => config.localIp = address(value),
-  remote_ip: (config, value) => config.remoteIp = address(value),
+  // Has been applied before all others.
+  ip_version: () => {},
+  local_ip: (config, value) => config.localIp = address(config, value) ?? config.localIp,
+  remote_ip: (config, value) => config.remoteIp = address(config, value) ?? config.remoteIp,
   netmask_ip: (config, value) => config.prefixLength = prefixLength(value),
   mtu: (config, value) => config.mtu = number("mtu", value, 68, 65535),
   mss: (config, value) => config.mss = number("mss", value, 8, 65535),
@@ -106,8 +132,10 @@ const OPTIONS: Record<string, (config: RunConfig, value: string) => void> = {
   },
 };
 
-function address(value: string): string {
+/** An IPv4 address; null for one of IPv6 in a script for IPv6, where the usual one stands for it. */
+function address(config: RunConfig, value: string): string | null {
   const plain = value.split("/")[0];
+  if (plain.includes(":") && config.isForIpv6) return null;
   if (plain.includes(":")) throw new Unsupported(`the IPv6 address ${value}`);
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(plain)) throw new Unsupported(`the address ${value}`);
   return plain;

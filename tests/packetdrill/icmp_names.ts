@@ -35,11 +35,35 @@ const TYPES: Record<string, { type: number; codes: string[] }> = {
   address_mask_reply: { type: 18, codes: [] },
 };
 
-/** Other spellings of the same codes. */
+/** Other spellings of the same codes; among them those of ICMPv6, for scripts whose TCP runs over IPv4 instead. */
 const CODE_ALIASES: Record<string, string> = {
   ttl_exceeded: "ttl_exceeded_in_transit",
   reassembly_time_exceeded: "frag_reass_exceeded",
+  no_route: "net_unreachable",
+  admin_prohibited: "packet_filtered",
+  not_neighbour: "source_route_failed",
+  beyond_scope: "source_route_failed",
+  address_unreachable: "host_unreachable",
+  addr_unreachable: "host_unreachable",
+  source_policy: "packet_filtered",
+  reject_route: "packet_filtered",
+  exceeded_hop_limit: "ttl_exceeded_in_transit",
+  exceeded_frag_time: "frag_reass_exceeded",
 };
+
+/** ICMPv6 messages whose equivalent is of another type (RFC 4443 3.2 and 3.4). */
+const OTHER_TYPES: Record<string, [string, string]> = {
+  "packet_too_big": ["unreachable", "frag_needed"],
+  "parameter_problem header_field": ["parameter_problem", "code_0"],
+  "parameter_problem hdr_field": ["parameter_problem", "code_0"],
+  "parameter_problem unknown_next_header": ["unreachable", "protocol_unreachable"],
+  "parameter_problem unknown_option": ["parameter_problem", "code_2"],
+};
+
+/** Type and code, as IPv4 names them, of what may be the name of an ICMPv6 message. */
+export function icmpv4Names(typeName: string, codeName: string): [string, string] {
+  return OTHER_TYPES[codeName === "" ? typeName : `${typeName} ${codeName}`] ?? [typeName, codeName];
+}
 
 /** Type number, or null for a name that means nothing. `type_N` is any number. */
 export function icmpType(name: string): number | null {

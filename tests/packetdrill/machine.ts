@@ -2,7 +2,7 @@ import { flatten, Frame, FRAME_START } from "../../lib/buffer/frame.ts";
 import { Stack, type TcpInfo } from "../../lib/stack/stack.ts";
 import type { TcpSettings } from "../../lib/tcp/settings.ts";
 import { type IpAddress, parseIp } from "../../lib/wire/address.ts";
-import { type RunConfig, Unsupported } from "./config.ts";
+import { headersLength, ipv4Mtu, type RunConfig, Unsupported } from "./config.ts";
 import type { Packet } from "./segment.ts";
 import { answerArp, decode, ETHERNET, type Mac } from "./wire.ts";
 
@@ -17,7 +17,7 @@ export const ROUTER_MAC: Mac = [0x02, 0, 0, 0, 0, 0x02];
 const FIN = 1;
 const PSH = 8;
 const CWR = 128;
-/** IPv4 and TCP header without options. */
+/** IPv4 and TCP header without options, as they are on the runner's link. */
 const HEADERS = 40;
 
 /** Steps without progress in virtual time after which the stack is taken to be turning in circles. */
@@ -47,7 +47,7 @@ export class Machine {
     trace: (packet: Packet, inbound: boolean) => void = () => {},
   ) {
     this.#trace = trace;
-    this.#segmentSize = config.mss > 0 ? config.mss : config.mtu - HEADERS;
+    this.#segmentSize = config.mss > 0 ? config.mss : config.mtu - headersLength(config);
     this.stack = makeStack(config, settings);
     this.#drain();
   }
@@ -181,7 +181,7 @@ function makeStack(config: RunConfig, settings: Partial<TcpSettings>): Stack {
   try {
     return new Stack({
       mac: OUR_MAC.reduce((value, byte) => value * 256 + byte, 0),
-      mtu: config.mtu,
+      mtu: ipv4Mtu(config, config.mtu),
       addresses: [{ address: local, prefixLength: config.prefixLength }],
       gateway,
       secret: Uint32Array.from({ length: 8 }, random),

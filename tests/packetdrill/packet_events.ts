@@ -1,6 +1,6 @@
 import type { IcmpSpec, PacketSpec, TcpSpec, UdpSpec } from "./ast.ts";
 import { aggregate, continues, differences, formatActual } from "./compare.ts";
-import { Unsupported } from "./config.ts";
+import { ipv4Mtu, Unsupported } from "./config.ts";
 import { checkTime, describe, Mismatch, scriptTime, type TimedEvent, toleranceOf } from "./events.ts";
 import { Flow, FlowError } from "./flow.ts";
 import { OUR_MAC, ROUTER_MAC, START_US } from "./machine.ts";
@@ -147,7 +147,7 @@ export class PacketEvents {
     const bytes = protocol === "raw"
       ? new Uint8Array(length)
       : encodeQuoted(quoted, PROTOCOL[protocol], length);
-    const rest = spec.mtu >= 0 ? spec.mtu : spec.echoId * 0x10000;
+    const rest = spec.mtu >= 0 ? ipv4Mtu(config, spec.mtu) : spec.echoId * 0x10000;
     const body = { type: spec.icmpType, code: spec.icmpCode, rest, bytes };
     const shown = { ...packet, icmpType: spec.icmpType, icmpCode: spec.icmpCode };
     machine.input(encodeIcmp(packet, body, OUR_MAC, ROUTER_MAC), shown);

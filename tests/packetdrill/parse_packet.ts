@@ -1,6 +1,6 @@
 import type { Direction, EchoedSpec, IcmpSpec, IpSpec, PacketSpec, TcpSpec, UdpSpec } from "./ast.ts";
 import type { Cursor } from "./cursor.ts";
-import { icmpCode, icmpType } from "./icmp_names.ts";
+import { icmpCode, icmpType, icmpv4Names } from "./icmp_names.ts";
 import { ScriptError } from "./lexer.ts";
 import { parseTcpOptions } from "./tcp_options.ts";
 
@@ -159,19 +159,22 @@ function parseIcmp(cursor: Cursor, direction: Direction, ip: IpSpec): IcmpSpec {
   let echoed = isEchoed(cursor) ? parseEchoed(cursor) : null;
   cursor.expect("word", "icmp");
   if (cursor.isPunctuation("[") && !isEchoed(cursor)) Object.assign(ip, parseIpSpec(cursor));
-  const typeName = cursor.expect("word").text;
-  const type = icmpType(typeName);
-  if (type === null) cursor.fail(`unknown ICMP type '${typeName}'`);
-  let code = 0;
-  if (cursor.is("word") && !cursor.is("word", "mtu") && !cursor.is("word", "id")) {
-    const name = cursor.next().text;
-    code = icmpCode(typeName, name) ?? cursor.fail(`unknown ICMP code '${name}'`);
-  }
+  const { type, code } = parseIcmpType(cursor);
   const mtu = cursor.accept("word", "mtu") ? cursor.integer("mtu") : -1;
   const echoId = cursor.accept("word", "id") ? cursor.integer("id", 0, 0xffff) : 0;
   if (echoed === null && isEchoed(cursor)) echoed = parseEchoed(cursor);
   echoed ??= { protocol: "tcp", seq: 0, length: 0 };
   return { type: "icmp", direction, ip, icmpType: type, icmpCode: code, mtu, echoId, echoed };
+}
+
+/** `unreachable frag_needed`, or a type alone. */
+function parseIcmpType(cursor: Cursor): { type: number; code: number } {
+  const first = cursor.expect("word").text;
+  const hasCode = cursor.is("word") && !cursor.is("word", "mtu") && !cursor.is("word", "id");
+  const [typeName, codeName] = icmpv4Names(first, hasCode ? cursor.next().text : "");
+  const type = icmpType(typeName) ?? cursor.fail(`unknown ICMP type '${typeName}'`);
+  if (codeName === "") return { type, code: 0 };
+  return { type, code: icmpCode(typeName, codeName) ?? cursor.fail(`unknown ICMP code '${codeName}'`) };
 }
 
 function parseEchoed(cursor: Cursor): EchoedSpec {

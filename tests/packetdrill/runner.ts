@@ -2,7 +2,7 @@ import type { CommandEffect } from "./commands.ts";
 import type { Script, ScriptEvent, SyscallSpec } from "./ast.ts";
 import { beginCall, resultDifference } from "./calls.ts";
 import { interpretCommands } from "./commands.ts";
-import { applyOptions, defaultConfig, type RunConfig, Unsupported } from "./config.ts";
+import { applyOptions, defaultConfig, headersLength, type RunConfig, Unsupported } from "./config.ts";
 import { Descriptors } from "./descriptors.ts";
 import { checkTime, Mismatch, scriptTime, type TimedEvent, Timeline } from "./events.ts";
 import type { Flow } from "./flow.ts";
@@ -28,6 +28,8 @@ export interface RunResult {
   message: string;
   /** What was ignored. */
   notes: string[];
+  /** The script is for IPv6, which the stack does not have: it is TCP over IPv4 that passed or failed. */
+  isForIpv6: boolean;
 }
 
 export interface RunOptions {
@@ -40,23 +42,23 @@ export interface RunOptions {
 /** Runs one script against a fresh stack. Never throws: whatever goes wrong is in the result. */
 export function runScript(source: string, options: RunOptions = {}): RunResult {
   const notes: string[] = [];
+  const config = defaultConfig();
+  config.loose = options.loose ?? false;
   let run: ScriptRun | null = null;
   try {
-    // Where the standard and one operating system differ, scripts can say both: ours is the standard.
-    const script = parseScript(preprocess(source, ["STANDARD"]));
-    const config = defaultConfig();
-    config.loose = options.loose ?? false;
+    // Where the standard and one operating system differ, scripts can say both. `loose` is for those of FreeBSD.
+    const script = parseScript(preprocess(source, [config.loose ? "FreeBSD" : "STANDARD"]));
     if (options.toleranceUs !== undefined) config.toleranceUs = options.toleranceUs;
     notes.push(...applyOptions(config, script.options));
     run = new ScriptRun(script, config, notes, options.trace ?? (() => {}));
     run.run();
-    return { status: "pass", line: 0, message: "", notes };
+    return { status: "pass", line: 0, message: "", notes, isForIpv6: config.isForIpv6 };
   } catch (error) {
-    return { ...failure(error, run?.line ?? 0), notes };
+    return { ...failure(error, run?.line ?? 0), notes, isForIpv6: config.isForIpv6 };
   }
 }
 
-function failure(error: unknown, line: number): Omit<RunResult, "notes"> {
+function failure(error: unknown, line: number): Omit<RunResult, "notes" | "isForIpv6"> {
   if (error instanceof Mismatch) return { status: "fail", line: error.line, message: error.message };
   if (error instanceof AssertionFailed) return { status: "fail", line, message: `expected ${error.message}` };
   if (error instanceof BadFrame) {
@@ -103,7 +105,15 @@ class ScriptRun implements Kernel {
     this.config = config;
     this.#notes = notes;
     this.#trace = trace;
-    Object.assign(this.#settings, config.loose ? FREEBSD_DEFAULTS : googleDefaults());
+    this.#set(config.loose ? FREEBSD_DEFAULTS : googleDefaults());
+  }
+
+  #set(settings: Settings): void {
+    const made = this.config.loose
+      ? roundReceiveBuffer(settings, this.config.mtu - headersLength(this.config))
+      : settings;
+    Object.assign(this.#settings, made);
+    if (this.#machine !== null) Object.assign(this.#machine.settings, made);
   }
 
   /** Made when it is first needed, so that the commands before that have told its settings. */
@@ -236,8 +246,7 @@ class ScriptRun implements Kernel {
     const effect = interpretCommands(command);
     for (const text of effect.notes) this.note(text);
     if (effect.unsupported !== "") throw new Unsupported(effect.unsupported);
-    Object.assign(this.#settings, effect.settings);
-    if (this.#machine !== null) Object.assign(this.#machine.settings, effect.settings);
+    this.#set(effect.settings);
     this.#checkStates(effect);
   }
 
@@ -288,6 +297,14 @@ class ScriptRun implements Kernel {
     const flow = this.flows.find((each) => each.localPort === packet.sourcePort && each.liveLocalIsn !== 0);
     return flow === undefined || packet.type !== "tcp" ? packet : flow.mapOutbound(packet);
   }
+}
+
+/** FreeBSD makes a receive buffer a multiple of the segment size, rounding up. */
+function roundReceiveBuffer(settings: Settings, mss: number): Settings {
+  const { receiveBuffer } = settings;
+  return receiveBuffer === undefined
+    ? settings
+    : { ...settings, receiveBuffer: Math.ceil(receiveBuffer / mss) * mss };
 }
 
 /** FreeBSD's names for states where they differ from RFC 9293's. */

@@ -74,6 +74,7 @@ export const EPOLLET = 0x80000000;
 export const EPOLLEXCLUSIVE = 0x10000000;
 
 export const SOL_SOCKET = 1;
+export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_IP = 0;
@@ -195,11 +196,14 @@ const OTHERS: Record<string, number> = {
   IPPROTO_ICMP: 1,
   IPPROTO_TCP,
   IPPROTO_UDP,
-  IPPROTO_IPV6: 41,
+  IPPROTO_IPV6,
   SOL_IP: IPPROTO_IP,
   SOL_SOCKET,
   SOL_TCP: IPPROTO_TCP,
-  SOL_IPV6: 41,
+  SOL_IPV6: IPPROTO_IPV6,
+  IPV6_RECVERR: 25,
+  IPV6_V6ONLY: 26,
+  IPV6_TCLASS: 67,
   SHUT_RD: 0,
   SHUT_WR: 1,
   SHUT_RDWR: 2,

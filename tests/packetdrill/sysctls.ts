@@ -14,8 +14,6 @@ function withoutRfc5961(value: string): Settings {
   return Number(value) !== 0 ? { rfc5961: false } : {};
 }
 
-/** FreeBSD makes a receive buffer a multiple of the segment size, rounding up. */
-const ETHERNET_MSS = 1460;
 /** No buffer is larger: Linux counts them in an int. */
 const MAX_BUFFER = 0x7fffffff;
 const MS = 1000;
@@ -25,9 +23,11 @@ const FREEBSD: Record<string, Mapping> = {
   rfc1323: (value) => ({ timestamps: Number(value) !== 0, windowScaling: Number(value) !== 0 }),
   "sack.enable": flag("sack"),
   "ecn.enable": count("ecn"),
+  "ecn.maxretries": count("ecnSynRetries"),
+  icmp_may_rst: (value) => ({ icmpEndsConnect: Number(value) !== 0 ? "hard" : "none" }),
   rexmit_initial: count("rtoInitialUs", MS),
   rexmit_min: count("rtoMinUs", MS),
-  recvspace: (value) => ({ receiveBuffer: Math.ceil(Number(value) / ETHERNET_MSS) * ETHERNET_MSS }),
+  recvspace: count("receiveBuffer"),
   sendspace: count("sendBuffer"),
   delacktime: (value) => ({ delayedAckMinUs: Number(value) * MS, delayedAckMaxUs: Number(value) * MS }),
   insecure_rst: withoutRfc5961,
@@ -96,14 +96,15 @@ export function googleDefaults(): Settings {
 
 /** The buffers of a FreeBSD host, from which its window scale and the windows that its scripts probe follow. */
 export const FREEBSD_DEFAULTS: Readonly<Settings> = {
-  // Whole segments of 1460, and then the 65,535 that an unscaled window can say.
-  receiveBuffer: 65700,
+  receiveBuffer: 65536,
   receiveBufferMax: 2 << 20,
   sendBuffer: 32768,
   sendBufferMax: 2 << 20,
   rtoMaxUs: 64_000_000,
   // It delays ACKs from the first segment on, and acknowledges every second one however small.
   quickAcks: 0,
-  bsdAcks: true,
+  bsd: true,
+  icmpEndsConnect: "hard",
+  ecnSynRetries: 1,
   mtuProbing: 0,
 };

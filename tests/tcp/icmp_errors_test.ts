@@ -1,6 +1,6 @@
 /** ICMP as TCP hears it: RFC 1122 4.2.3.9, RFC 5461, RFC 5927; and RFC 1191: a path MTU that shrinks. */
 import { assert, assertEquals } from "@std/assert";
-import { ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT } from "../../lib/errno.ts";
+import { ECONNREFUSED, EHOSTUNREACH, ENOPROTOOPT, ETIMEDOUT } from "../../lib/errno.ts";
 import { hostUnreachable, icmpError, pathMtuChanged } from "../../lib/tcp/errors.ts";
 import { Bench } from "./segments.ts";
 
@@ -11,23 +11,34 @@ const range = (text: string) => / (\d+):(\d+)\(/.exec(text)!.slice(1).map(Number
 Deno.test("5461 4: in SYN-SENT an error ends the attempt at once, with its errno", () => {
   for (const errno of [ECONNREFUSED, EHOSTUNREACH]) {
     const b = new Bench().connect().clear();
-    icmpError(b.tcb, errno, errno === ECONNREFUSED, b.iss, b.now);
+    icmpError(b.tcb, errno, 0, b.iss, b.now);
     b.expect();
     assertEquals([b.state, b.tcb.error, b.tcb.deadline], ["CLOSED", errno, Infinity]);
   }
 });
 
+Deno.test("1122 4.2.3.9, by setting: only a refusal ends the attempt, or nothing does", () => {
+  const hard = new Bench({ icmpEndsConnect: "hard" }).connect();
+  icmpError(hard.tcb, EHOSTUNREACH, 0, hard.iss, hard.now);
+  assertEquals([hard.state, hard.tcb.softError], ["SYN-SENT", EHOSTUNREACH]);
+  icmpError(hard.tcb, ENOPROTOOPT, ECONNREFUSED, hard.iss, hard.now);
+  assertEquals([hard.state, hard.tcb.error], ["CLOSED", ECONNREFUSED]);
+  const none = new Bench({ icmpEndsConnect: "none" }).connect();
+  icmpError(none.tcb, ENOPROTOOPT, ECONNREFUSED, none.iss, none.now);
+  assertEquals(none.state, "SYN-SENT");
+});
+
 Deno.test("5927 4.1: an error that quotes what is not in flight is a forgery, or late: ignored", () => {
   const connecting = new Bench().connect();
   for (const seq of [0, 999, 1001, -1, 0x7fffffff]) {
-    icmpError(connecting.tcb, ECONNREFUSED, true, seq, connecting.now);
+    icmpError(connecting.tcb, ECONNREFUSED, ECONNREFUSED, seq, connecting.now);
     assertEquals(connecting.state, "SYN-SENT");
   }
   const b = Bench.open();
   b.write(3000);
   b.arrives(". 1:1(0) ack 1001");
   for (const seq of [1, 1000, 3001, 100_000]) {
-    icmpError(b.tcb, EHOSTUNREACH, true, b.iss + seq, b.now);
+    icmpError(b.tcb, EHOSTUNREACH, 0, b.iss + seq, b.now);
     assertEquals(b.tcb.softError, 0, `${seq}`);
     pathMtuChanged(b.tcb, 600, b.iss + seq, b.now);
     assertEquals(b.tcb.snd.mss, 1000, `${seq}`);
@@ -37,7 +48,7 @@ Deno.test("5927 4.1: an error that quotes what is not in flight is a forgery, or
 Deno.test("1122 4.2.3.9: an established connection survives errors, hard ones too (5461 4.1; as Linux)", () => {
   const b = Bench.open();
   b.write(100);
-  icmpError(b.tcb, ECONNREFUSED, true, b.iss + 1, b.now);
+  icmpError(b.tcb, ECONNREFUSED, ECONNREFUSED, b.iss + 1, b.now);
   assertEquals([b.state, b.tcb.error, b.tcb.softError], ["ESTABLISHED", 0, ECONNREFUSED]);
   b.arrives(". 1:1(0) ack 101").arrives("P. 1:101(100) ack 101");
   assertEquals(b.read(), 100);
@@ -46,7 +57,7 @@ Deno.test("1122 4.2.3.9: an established connection survives errors, hard ones to
 Deno.test("a soft error that passed is not the reason of a time-out much later", () => {
   const b = Bench.open();
   b.write(100);
-  icmpError(b.tcb, EHOSTUNREACH, false, b.iss + 1, b.now);
+  icmpError(b.tcb, EHOSTUNREACH, 0, b.iss + 1, b.now);
   b.pass(100 * MS).arrives(". 1:1(0) ack 101");
   b.write(100);
   b.pass(HOUR);

@@ -129,7 +129,7 @@ Deno.test("RFC 1122 4.2.3.9: the soft error that came meanwhile is the reason th
   const b = Bench.open();
   b.write(100);
   b.pass(300 * MS);
-  icmpError(b.tcb, EHOSTUNREACH, false, b.iss + 1, b.now);
+  icmpError(b.tcb, EHOSTUNREACH, 0, b.iss + 1, b.now);
   assertEquals(b.state, "ESTABLISHED");
   b.pass(HOUR);
   assertEquals([b.state, b.tcb.error], ["CLOSED", EHOSTUNREACH]);

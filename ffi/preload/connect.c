@@ -86,7 +86,7 @@ int lvlip_connect_state(int fd) {
 static int refusal(int fd) {
   struct lvlip_record record;
   ssize_t count = real->recv(fd, &record, sizeof record, MSG_DONTWAIT);
-  return count == sizeof record && record.magic == LVLIP_MAGIC ? record.error : 0;
+  return count == sizeof record && record.magic == LVLIP_MAGIC ? lvlip_answered_error(&record) : 0;
 }
 
 int lvlip_take_stream_error(int fd, uint64_t tag) {
@@ -148,7 +148,7 @@ static int wait_connected(int fd, uint64_t id) {
 static int begin_connect(int fd, uint64_t tag, const struct lvlip_endpoint *remote) {
   if (lvlip_is_sandboxed()) return fail(EPERM);
   if (tag_state(tag) == LVLIP_STATE_FAILED) {
-    if (lvlip_renew(fd) < 0) return -1;
+    if (lvlip_renew(fd, tag) < 0) return -1;
     tag = lvlip_tag(fd);
   }
   uint64_t id = tag_id(tag);
@@ -169,10 +169,14 @@ static int begin_connect(int fd, uint64_t tag, const struct lvlip_endpoint *remo
 
 EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
-  if (tag == 0) return real->connect(fd, address, length);
+  if (tag == 0) {
+    int result = lvlip_from_kernel(fd, address, length);
+    if (result <= 0) return result < 0 ? -1 : real->connect(fd, address, length);
+    tag = lvlip_tag(fd);
+  }
   if (is_datagram(tag)) return lvlip_datagram_connect(fd, tag, address, length);
   if (address != NULL && length >= sizeof(sa_family_t) && address->sa_family == AF_UNSPEC) {
-    return tag_state(tag) == LVLIP_STATE_FRESH ? 0 : lvlip_renew(fd);
+    return tag_state(tag) == LVLIP_STATE_FRESH ? 0 : lvlip_renew(fd, tag);
   }
   struct lvlip_endpoint remote;
   if (lvlip_read_address(address, length, &remote) < 0) return -1;
@@ -184,6 +188,11 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length) {
       return fail(EISCONN);
     default:
       /* The kernel's answer to port 0 is a refusal by whoever is asked. */
-      return remote.port == 0 ? fail(ECONNREFUSED) : begin_connect(fd, tag, &remote);
+      if (remote.port == 0) return fail(ECONNREFUSED);
+      if (lvlip_is_loopback(&remote)) {
+        int result = lvlip_to_kernel(fd, tag, &remote, false);
+        if (result != 0) return result < 0 ? -1 : real->connect(fd, address, length);
+      }
+      return begin_connect(fd, tag, &remote);
   }
 }

@@ -65,6 +65,8 @@ void lvlip_record_init(struct lvlip_record *record, enum lvlip_op op, uint64_t i
   record->version = LVLIP_VERSION;
   record->op = (uint16_t)op;
   record->id = id;
+  record->arg[3] = (int32_t)(uint32_t)lvlip_pass();
+  record->arg[4] = (int32_t)(uint32_t)(lvlip_pass() >> 32);
 }
 
 static int send_all(int fd, const void *bytes, size_t length) {
@@ -113,6 +115,14 @@ static int receive_with_descriptor(int fd, struct lvlip_record *record, int *des
   return receive_all(fd, (char *)record + count, sizeof *record - (size_t)count);
 }
 
+int lvlip_answered_error(const struct lvlip_record *record) {
+  if (record->error == EACCES && record->op == LVLIP_OP_NONE) {
+    lvlip_complain("the daemon serves only its own user, root and the group it was started with; "
+                   "start it with: lvl-ip daemon --group NAME");
+  }
+  return record->error;
+}
+
 static int open_daemon(void) {
   int fd = real->socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
@@ -136,7 +146,7 @@ static int exchange_on(int fd, struct lvlip_record *record, const struct exchang
                                            : receive_all(fd, record, sizeof *record);
   if (received < 0) return -1;
   if (record->magic != LVLIP_MAGIC || record->version != LVLIP_VERSION) return fail(EPROTO);
-  if (record->error != 0) return fail(record->error);
+  if (record->error != 0) return fail(lvlip_answered_error(record));
   if (extra->answer == NULL) return 0;
   uint32_t length = record->length < *extra->answer_length ? record->length : *extra->answer_length;
   *extra->answer_length = length;

@@ -20,10 +20,6 @@
 /* Of an echo socket, whose messages bring their ICMP header along. */
 #define MAX_ICMP 65515u
 
-static bool is_icmp(uint64_t tag) {
-  return tag_state(tag) == LVLIP_STATE_ICMP || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
-}
-
 static bool is_connected(uint64_t tag) {
   return tag_state(tag) == LVLIP_STATE_DATAGRAM_CONNECTED || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
 }
@@ -52,8 +48,12 @@ int lvlip_datagram_connect(int fd, uint64_t tag, const struct sockaddr *address,
   if (length < (socklen_t)sizeof(sa_family_t)) return fail(EINVAL);
   bool dissolve = address->sa_family == AF_UNSPEC;
   if (!dissolve && lvlip_read_address(address, length, &record.remote) < 0) return -1;
+  if (!dissolve && lvlip_is_loopback(&record.remote) && !is_echo(tag)) {
+    int result = lvlip_to_kernel(fd, tag, &record.remote, false);
+    if (result != 0) return result < 0 ? -1 : real->connect(fd, address, length);
+  }
   if (lvlip_call(&record) < 0) return -1;
-  enum lvlip_state state = is_icmp(tag) ? (dissolve ? LVLIP_STATE_ICMP : LVLIP_STATE_ICMP_CONNECTED)
+  enum lvlip_state state = is_echo(tag) ? (dissolve ? LVLIP_STATE_ICMP : LVLIP_STATE_ICMP_CONNECTED)
                                         : (dissolve ? LVLIP_STATE_DATAGRAM : LVLIP_STATE_DATAGRAM_CONNECTED);
   return lvlip_set_tag(fd, state, tag_id(tag));
 }
@@ -195,11 +195,15 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
   if (message->msg_name != NULL && message->msg_namelen > 0) {
     struct lvlip_endpoint to;
     if (lvlip_read_address(message->msg_name, message->msg_namelen, &to) < 0) return -1;
-    if (to.port == 0 && !is_icmp(tag)) return fail(EINVAL);
+    if (to.port == 0 && !is_echo(tag)) return fail(EINVAL);
     memcpy(header.address, to.address, 4);
     /* As Linux: this host. */
     if (memcmp(header.address, "\0\0\0\0", 4) == 0) memcpy(header.address, "\177\0\0\1", 4);
     header.port = to.port;
+    if (lvlip_is_loopback(&to) && !is_echo(tag) && !is_connected(tag)) {
+      int result = lvlip_to_kernel(fd, tag, &to, true);
+      if (result != 0) return result < 0 ? -1 : real->sendmsg(fd, message, flags);
+    }
   } else if (!is_connected(tag)) {
     return fail(EDESTADDRREQ);
   }
@@ -211,7 +215,7 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
     vectors[i + 1] = message->msg_iov[i];
     total += message->msg_iov[i].iov_len;
   }
-  if (total > (is_icmp(tag) ? MAX_ICMP : MAX_PAYLOAD)) return fail(EMSGSIZE);
+  if (total > (is_echo(tag) ? MAX_ICMP : MAX_PAYLOAD)) return fail(EMSGSIZE);
   struct msghdr plain = {.msg_iov = vectors, .msg_iovlen = message->msg_iovlen + 1};
   ssize_t sent = real->sendmsg(fd, &plain, (flags & MSG_DONTWAIT) | MSG_NOSIGNAL);
   if (sent < 0) return errno == EPIPE || errno == ECONNRESET ? fail(ENETDOWN) : -1;

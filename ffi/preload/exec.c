@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Lines that a program needs to go on using the stack. */
+#define OURS 3
+
 static size_t count_lines(char *const lines[]) {
   size_t count = 0;
   while (lines != NULL && lines[count] != NULL) count++;
@@ -26,14 +29,14 @@ static bool has_line(char *const environment[], const char *line) {
   return false;
 }
 
-/* Room that `complete` needs: all lines, two of ours, and the end. */
-static size_t room_for(char *const environment[]) { return count_lines(environment) + 3; }
+/* Room that `complete` needs: all lines, ours, and the end. */
+static size_t room_for(char *const environment[]) { return count_lines(environment) + OURS + 1; }
 
 /* The environment with our lines put in where they lack; in `room` unless nothing lacks. */
 static char *const *complete(char *const environment[], char **room) {
-  const char *ours[2] = {lvlip_preload_line(), lvlip_socket_line()};
+  const char *ours[OURS] = {lvlip_preload_line(), lvlip_socket_line(), lvlip_pass_line()};
   size_t lacking = 0;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < OURS; i++) {
     if (ours[i] != NULL && has_line(environment, ours[i])) ours[i] = NULL;
     if (ours[i] != NULL) lacking++;
   }
@@ -44,7 +47,7 @@ static char *const *complete(char *const environment[], char **room) {
     if (ours[0] != NULL && strncmp(environment[i], "LD_PRELOAD=", 11) == 0) continue;
     room[count++] = environment[i];
   }
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < OURS; i++) {
     if (ours[i] != NULL) room[count++] = (char *)(uintptr_t)ours[i];
   }
   room[count] = NULL;

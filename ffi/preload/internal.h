@@ -78,6 +78,9 @@ const struct real_functions *lvlip_real(void);
 /* "NAME=value" lines that a program needs to go on using the stack; NULL if there is none of them. */
 const char *lvlip_preload_line(void);
 const char *lvlip_socket_line(void);
+const char *lvlip_pass_line(void);
+/* Proof that we were started by somebody who may open sockets, whatever user we are by now; 0: none. */
+uint64_t lvlip_pass(void);
 
 /* ---- socket.c: tags ---- */
 
@@ -93,12 +96,19 @@ static inline uint64_t tag_id(uint64_t tag) { return tag & LVLIP_TAG_ID_MASK; }
 
 static inline bool is_datagram(uint64_t tag) { return tag_state(tag) >= LVLIP_STATE_DATAGRAM; }
 
+static inline bool is_echo(uint64_t tag) {
+  return tag_state(tag) == LVLIP_STATE_ICMP || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
+}
+
 static inline bool is_stream_data(uint64_t tag) {
   return tag_state(tag) == LVLIP_STATE_STREAM || tag_state(tag) == LVLIP_STATE_CONNECTING;
 }
 
-/* Puts a new, unconnected stream socket in the place of a descriptor that failed. 0 or -1 with errno. */
-int lvlip_renew(int fd);
+/* Puts a new, unconnected stream socket with the same options in the place of one that failed. 0 or -1 with errno. */
+int lvlip_renew(int fd, uint64_t tag);
+/* Puts the socket `fresh`, whose descriptor is closed, in the place of the one that fd is, wherever this process has it,
+ * epoll included. 0 or -1 with errno. */
+int lvlip_replace(int fd, int fresh);
 /* Makes a fresh stream known to the daemon; the new tag, or 0 with errno. */
 uint64_t lvlip_attach(int fd, uint64_t tag);
 
@@ -107,6 +117,8 @@ uint64_t lvlip_attach(int fd, uint64_t tag);
 /* Connects a Unix stream socket to the daemon. 0, or -1 with errno: ENETDOWN when none answers. */
 int lvlip_connect_daemon(int fd);
 void lvlip_record_init(struct lvlip_record *record, enum lvlip_op op, uint64_t id);
+/* The errno of an answer; says so on stderr when it is that the daemon does not serve this user. */
+int lvlip_answered_error(const struct lvlip_record *record);
 /* One request and its answer, in *record; 0, or -1 with errno, be it the daemon's answer. */
 int lvlip_call(struct lvlip_record *record);
 /* The same with bytes behind the request and behind the answer. *answer_length: room, then bytes. */
@@ -135,6 +147,29 @@ int lvlip_names(uint64_t tag, struct lvlip_record *record);
 int lvlip_connect_state(int fd);
 /* SO_ERROR of a stream, given once. */
 int lvlip_take_stream_error(int fd, uint64_t tag);
+
+/* ---- kernel.c: 127.0.0.0/8 ---- */
+
+/* What a program has set of a socket, see the op `settings`. */
+struct lvlip_settings {
+  struct lvlip_endpoint local;
+  /* The program named the port, and did not take any. */
+  bool is_port_chosen;
+  uint32_t count;
+  uint32_t length;
+  char bytes[LVLIP_MAX_VALUE];
+};
+
+typedef int set_option(int fd, int level, int name, const void *value, socklen_t length);
+
+bool lvlip_is_loopback(const struct lvlip_endpoint *endpoint);
+int lvlip_read_settings(uint64_t tag, struct lvlip_settings *settings);
+void lvlip_apply_settings(int fd, const struct lvlip_settings *settings, set_option *set);
+/* Makes a socket that is to go to 127.0.0.0/8 one of the kernel's, unless the stack serves that (or, if asked for, it is
+ * bound): 1 done, 0 it stays the stack's, -1 with errno. */
+int lvlip_to_kernel(int fd, uint64_t tag, const struct lvlip_endpoint *remote, bool unless_bound);
+/* The way back, when such a socket is to connect to somewhere else: 1 done, 0 it is none, -1 with errno. */
+int lvlip_from_kernel(int fd, const struct sockaddr *address, socklen_t length);
 
 /* ---- stream.c ---- */
 

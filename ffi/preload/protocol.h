@@ -22,7 +22,9 @@ enum lvlip_op {
   LVLIP_OP_SOCKET = 11,
   LVLIP_OP_BIND = 12,
   LVLIP_OP_NAMES = 13,
-  LVLIP_OP_ASSOCIATE = 14
+  LVLIP_OP_ASSOCIATE = 14,
+  LVLIP_OP_SERVES = 16,
+  LVLIP_OP_SETTINGS = 17
 };
 
 #define LVLIP_FLAG_QUIET 1u
@@ -57,6 +59,13 @@ struct lvlip_record {
 };
 
 _Static_assert(sizeof(struct lvlip_record) == 88, "a record is 88 bytes");
+
+/* One option of those that the answer to `settings` lists. */
+struct lvlip_option {
+  int32_t level;
+  int32_t name;
+  int32_t value;
+};
 
 /* What stands in front of a datagram. */
 #define LVLIP_DATAGRAM_MAGIC 0x44494c4cu

@@ -15,6 +15,8 @@ static atomic_bool is_resolved;
 /* As large as a line of the environment with a path can get. */
 static char preload_line[4200];
 static char socket_line[300];
+static char pass_line[40];
+static uint64_t pass;
 
 const struct real_functions *lvlip_real(void) {
   if (!atomic_load_explicit(&is_resolved, memory_order_acquire)) {
@@ -39,6 +41,8 @@ __attribute__((constructor)) static void set_up(void) {
   (void)lvlip_real();
   remember("LD_PRELOAD", preload_line, sizeof preload_line);
   remember("LVLIP_SOCKET", socket_line, sizeof socket_line);
+  remember("LVLIP_PASS", pass_line, sizeof pass_line);
+  if (pass_line[0] != '\0') pass = strtoull(strchr(pass_line, '=') + 1, NULL, 16);
   /* The C library's resolver would ask name servers through the kernel. /etc/hosts stays its business, the rest is ours. */
   __nss_configure_lookup("hosts", "files");
   errno = saved;
@@ -47,6 +51,10 @@ __attribute__((constructor)) static void set_up(void) {
 const char *lvlip_preload_line(void) { return preload_line[0] == '\0' ? NULL : preload_line; }
 
 const char *lvlip_socket_line(void) { return socket_line[0] == '\0' ? NULL : socket_line; }
+
+const char *lvlip_pass_line(void) { return pass_line[0] == '\0' ? NULL : pass_line; }
+
+uint64_t lvlip_pass(void) { return pass; }
 
 void lvlip_complain(const char *message) {
   static atomic_flag said = ATOMIC_FLAG_INIT;

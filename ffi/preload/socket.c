@@ -59,18 +59,23 @@ EXPORT int socket(int domain, int type, int protocol) {
   }
 }
 
-int lvlip_renew(int fd) {
-  int status = fcntl(fd, F_GETFL);
-  int flags = fcntl(fd, F_GETFD);
-  if (status < 0 || flags < 0) return -1;
-  int cloexec = (flags & FD_CLOEXEC) != 0;
-  int fresh = stream_socket(SOCK_CLOEXEC | ((status & O_NONBLOCK) != 0 ? SOCK_NONBLOCK : 0));
-  if (fresh < 0) return -1;
-  int result = dup3(fresh, fd, cloexec ? O_CLOEXEC : 0);
-  int saved = errno;
-  close(fresh);
-  errno = saved;
-  return result < 0 ? -1 : 0;
+static int bind_to(uint64_t tag, const struct lvlip_endpoint *local) {
+  struct lvlip_record record;
+  lvlip_record_init(&record, LVLIP_OP_BIND, tag_id(tag));
+  record.local = *local;
+  return lvlip_call(&record);
+}
+
+int lvlip_renew(int fd, uint64_t tag) {
+  struct lvlip_settings settings;
+  if (lvlip_read_settings(tag, &settings) < 0) return -1;
+  int fresh = stream_socket(SOCK_CLOEXEC);
+  if (fresh < 0 || lvlip_replace(fd, fresh) < 0) return -1;
+  lvlip_apply_settings(fd, &settings, setsockopt);
+  if (settings.local.family != LVLIP_FAMILY_IPV4) return 0;
+  if (!settings.is_port_chosen) settings.local.port = 0;
+  tag = lvlip_attach(fd, lvlip_tag(fd));
+  return tag == 0 ? -1 : bind_to(tag, &settings.local);
 }
 
 /* Another thread is attaching this very socket: waits until it has. */
@@ -95,12 +100,12 @@ static int receive_answer(int fd, struct lvlip_record *record) {
     if (count <= 0) return fail(ENETDOWN);
     held += (size_t)count;
   }
-  return record->error == 0 ? 0 : fail(record->error);
+  return record->error == 0 ? 0 : fail(lvlip_answered_error(record));
 }
 
 uint64_t lvlip_attach(int fd, uint64_t tag) {
   if (tag_state(tag) == LVLIP_STATE_FAILED) {
-    if (lvlip_renew(fd) < 0) return 0;
+    return lvlip_renew(fd, tag) < 0 ? 0 : lvlip_attach(fd, lvlip_tag(fd));
   } else if (tag_state(tag) != LVLIP_STATE_FRESH) {
     return tag;
   }
@@ -124,14 +129,11 @@ uint64_t lvlip_attach(int fd, uint64_t tag) {
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0) return real->bind(fd, address, length);
-  struct lvlip_record record;
-  lvlip_record_init(&record, LVLIP_OP_BIND, 0);
-  if (lvlip_read_address(address, length, &record.local) < 0) return -1;
+  struct lvlip_endpoint local;
+  if (lvlip_read_address(address, length, &local) < 0) return -1;
   if (!is_datagram(tag) && (is_stream_data(tag) || tag_state(tag) == LVLIP_STATE_LISTENING)) return fail(EINVAL);
   tag = lvlip_attach(fd, tag);
-  if (tag == 0) return -1;
-  record.id = tag_id(tag);
-  return lvlip_call(&record);
+  return tag == 0 ? -1 : bind_to(tag, &local);
 }
 
 EXPORT int shutdown(int fd, int how) {

@@ -5,6 +5,7 @@ import { ENOENT } from "../errno.ts";
 import { preloadPath } from "../host/preload.ts";
 import { Channel } from "../ipc/channel.ts";
 import { DaemonUnreachableError } from "../ipc/errors.ts";
+import { OP, passOf, ProtocolRecord } from "../ipc/protocol.ts";
 import { CommandError } from "./errors.ts";
 import { PrivateDaemon } from "./private_daemon.ts";
 import { waitForCommand } from "./run_child.ts";
@@ -25,41 +26,47 @@ const EXIT_NOT_FOUND = 127;
 export async function run(words: readonly string[], options: RunOptions): Promise<number> {
   const program = findProgram(words[0]);
   const library = preloadPath();
-  let daemon: PrivateDaemon | null = null;
-  let socket = await findDaemon(options);
-  if (socket === null) {
-    daemon = await PrivateDaemon.start(options.socket);
-    socket = daemon.socketPath;
-  }
-  const env = environment(library, socket);
-  if (daemon === null) return become(program, words, env);
+  const access = await findDaemon(options);
+  if (access !== null) return become(program, words, environment(library, access));
+  const daemon = await PrivateDaemon.start(options.socket);
   try {
-    return await waitForCommand(program, words, env);
+    const own = await findDaemon({ socket: daemon.socketPath });
+    return await waitForCommand(program, words, environment(library, own!));
   } finally {
     await daemon.stop();
   }
 }
 
-/** The absolute path of the socket on which a daemon answers; null if there is none and one may be started. */
-async function findDaemon({ socket, daemon }: RunOptions): Promise<string | null> {
+/** How the command finds the daemon: the absolute path of its socket, and the pass that it lets its children in with. */
+interface Access {
+  socket: string;
+  pass: bigint;
+}
+
+/** Null if no daemon answers and one may be started. Throws when it does not let us in. */
+async function findDaemon({ socket, daemon }: RunOptions): Promise<Access | null> {
   try {
     using channel = await Channel.open(socket);
+    const record = new ProtocolRecord().reset(OP.pass);
+    await channel.exchange(record, "Cannot run a program on the stack");
     const { path } = channel;
     // Abstract names have no folder; others must be found from wherever the program goes.
-    return path.startsWith("@") || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+    const isAbsolute = path.startsWith("@") || path.startsWith("/");
+    return { socket: isAbsolute ? path : `${Deno.cwd()}/${path}`, pass: passOf(record) };
   } catch (error) {
     if (error instanceof DaemonUnreachableError && daemon) return null;
     throw error;
   }
 }
 
-function environment(library: string, socket: string): Record<string, string> {
+function environment(library: string, { socket, pass }: Access): Record<string, string> {
   const env = Deno.env.toObject();
   const others = (env.LD_PRELOAD ?? "").split(/[\s:]+/).filter((path) =>
     path !== "" && !path.endsWith("/liblevelip.so")
   );
   env.LD_PRELOAD = [library, ...others].join(":");
   env.LVLIP_SOCKET = socket;
+  env.LVLIP_PASS = pass.toString(16);
   return env;
 }
 

@@ -29,7 +29,9 @@ function installEmbedded(): string {
 
 function installCompiled(): string {
   const checkout = decodeURIComponent(new URL("../../.cache/preload", import.meta.url).pathname);
-  return inPrivateFolder([checkout, ...folders()].filter(isLoadable), hashOf(preloadRecipe()), buildPreload);
+  // Root's programs may become another user's, to whom root's checkout is closed more often than not.
+  const wanted = Deno.uid() === 0 ? [...folders(), checkout] : [checkout, ...folders()];
+  return inPrivateFolder(wanted.filter(isLoadable), hashOf(preloadRecipe()), buildPreload);
 }
 
 function hashOf(data: Uint8Array | string): string {

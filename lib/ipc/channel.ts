@@ -1,4 +1,4 @@
-import { decodeRecord, encodeRecord, OP, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
+import { decodeRecord, encodeRecord, OP, ProtocolRecord, RECORD_SIZE, setPass } from "./protocol.ts";
 import { DaemonUnreachableError, errnoError } from "./errors.ts";
 import { EACCES, EPROTO } from "../errno.ts";
 import { socketPaths } from "./paths.ts";
@@ -57,6 +57,7 @@ export class Channel implements Disposable {
    * that is thrown when the daemon refuses or goes away.
    */
   async exchange(record: ProtocolRecord, what: string, payload?: Uint8Array): Promise<void> {
+    setPass(record, environmentPass());
     if (!await this.#roundTrip(record, payload)) {
       throw new DaemonUnreachableError([this.path], "it closed the connection");
     }
@@ -109,6 +110,12 @@ async function openSocket(path: string): Promise<Deno.UnixConn> {
       await new Promise((resolve) => setTimeout(resolve, BUSY_WAIT_MS));
     }
   }
+}
+
+/** What `lvl-ip run` gives to the programs that it starts; 0n: nothing. */
+function environmentPass(): bigint {
+  const text = Deno.env.get("LVLIP_PASS");
+  return text !== undefined && /^[0-9a-f]{1,16}$/.test(text) ? BigInt(`0x${text}`) : 0n;
 }
 
 function isClosed(error: unknown): boolean {

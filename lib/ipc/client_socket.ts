@@ -1,5 +1,6 @@
 import type { PeerCredentials } from "./host.ts";
 import type { Service } from "./service.ts";
+import type { Settings } from "./settings.ts";
 
 /** What a program's connection is at present: a mouth for requests, a byte stream, a listener, an echo socket. */
 export interface Role {
@@ -29,6 +30,10 @@ export class ClientSocket {
   /** The beginning of a request that has not come whole. */
   inbox: Uint8Array | null = null;
   held = 0;
+  /** What the program has set before it connected; null: nothing. */
+  settings: Settings | null = null;
+  /** Of a user who may not open sockets: it may control one whose id it knows. */
+  isStranger = false;
 
   constructor(readonly fd: number, readonly peer: PeerCredentials, public role: Role) {}
 }

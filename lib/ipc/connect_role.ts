@@ -72,7 +72,7 @@ export class ConnectRole implements Role {
 
   #failed(client: ClientSocket, service: Service, errno: number, now: number): void {
     service.stack.close(service.detach(client), now);
-    service.bury(client.id, errno);
+    service.bury(client.id, errno, client.settings);
     if (!this.#quiet) {
       const record = service.record.reset(OP.connect);
       record.id = client.id;

@@ -6,6 +6,7 @@ import { ConnectRole, fillNames } from "./connect_role.ts";
 import { DatagramRole } from "./datagram_role.ts";
 import { encodeRecord, FAMILY_NONE, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
+import { Settings } from "./settings.ts";
 import { SocketRole } from "./socket_role.ts";
 import { encodeTcpInfo, TCP_INFO_SIZE } from "./tcp_info.ts";
 
@@ -48,7 +49,14 @@ function bind(client: ClientSocket, service: Service, holder: ClientSocket, reco
   const { address, port } = record.local;
   const result = service.stack.bind(holder.handle, address, port);
   if (result < 0) return -result;
+  const { name } = service;
+  service.stack.name(holder.handle, name);
+  settingsOf(holder).bind(address, name.localPort, port !== 0);
   return answerNames(client, service, holder, record);
+}
+
+function settingsOf(holder: ClientSocket): Settings {
+  return holder.settings ??= new Settings();
 }
 
 function listen(
@@ -112,8 +120,9 @@ function setOption(
   const { op, id, arg0: level, arg1: name, arg2: value } = record;
   const { stack } = service;
   let result = -ENOPROTOOPT;
+  let text = "";
   if (level === IPPROTO_TCP && name === TCP_CONGESTION) {
-    const text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
+    text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
     result = stack.setCongestion(holder.handle, text);
     if (result === -EINVAL) result = -ENOENT;
   } else if (holder.role instanceof DatagramRole) {
@@ -121,9 +130,23 @@ function setOption(
   }
   if (result === -ENOPROTOOPT) result = stack.setOption(holder.handle, level, name, value, now);
   if (result < 0) return -result;
+  rememberOption(holder, level, name, value, text);
   record.reset(op).id = id;
   service.answer(client, record);
   return 0;
+}
+
+/** Only a socket that is not connected may be put in another's place. */
+function rememberOption(
+  holder: ClientSocket,
+  level: number,
+  name: number,
+  value: number,
+  text: string,
+): void {
+  if (!(holder.role instanceof SocketRole) && !(holder.role instanceof DatagramRole)) return;
+  if (text === "") settingsOf(holder).setOption(level, name, value);
+  else settingsOf(holder).congestion = text;
 }
 
 function getOption(

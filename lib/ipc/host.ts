@@ -75,4 +75,5 @@ export interface SocketLayer {
   takeError(handle: number): number;
   setCongestion(handle: number, algorithm: string): number;
   info(handle: number): TcpInfo;
+  serves(kind: 1 | 2 | 3, address: IpAddress, port: number): boolean;
 }

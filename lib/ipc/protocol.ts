@@ -50,11 +50,20 @@
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
  *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
  *   request the errno is given once, as SO_ERROR is.
+ * - `serves`: remote = an address of this host and a port, arg0 = kind as in `socket`. The answer's arg0 is 1 if a socket
+ *   of the stack takes what is sent there. Where none does, 127.0.0.0/8 is the kernel's business.
+ * - `settings`: id = a socket's id, also that of a stream whose connect failed. The answer tells what the program has set,
+ *   for the socket that is to take its place: local = what it was bound to (family none: nothing), arg1 = 1 if it named
+ *   the port; `length` bytes follow, arg0 options of 12 bytes (level, name, value), and the name of the congestion control
+ *   if one was chosen.
+ * - `pass`: the answer's arg3 and arg4 are the pass. In arg3 and arg4 of any request it proves that a program was started
+ *   by somebody who may open sockets, whatever user it has become since.
  * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers; of options that are text (TCP_CONGESTION)
  *   `length` bytes of it follow. `getOption` likewise; the value comes in the answer's arg2, or as `length` bytes.
  *
- * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `listen` with an id, `setOption` and `getOption` may follow one another on one connection. A request that
- * is not understood gets an answer with EPROTO (op, magic, version) or EINVAL (a field) and the connection is closed.
+ * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `serves`, `settings`, `pass`, `listen` with an id, `setOption`
+ * and `getOption` may follow one another on one connection. A request that is not understood gets an answer with EPROTO
+ * (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
 
 /** The payload of an echo request: byte `offset` of it. */
@@ -83,6 +92,9 @@ export const OP = {
   names: 13,
   associate: 14,
   datagram: 15,
+  serves: 16,
+  settings: 17,
+  pass: 18,
 } as const;
 
 /** connect: no answer record is written into the stream. */
@@ -156,6 +168,17 @@ export class ProtocolRecord {
     this.remote.clear();
     return this;
   }
+}
+
+/** The pass that a request shows; 0n: none. */
+export function passOf({ arg3, arg4 }: ProtocolRecord): bigint {
+  return BigInt.asUintN(32, BigInt(arg3)) | BigInt.asUintN(32, BigInt(arg4)) << 32n;
+}
+
+/** Puts `pass`, 64 bits, into a record. */
+export function setPass(record: ProtocolRecord, pass: bigint): void {
+  record.arg3 = Number(BigInt.asIntN(32, pass));
+  record.arg4 = Number(BigInt.asIntN(32, pass >> 32n));
 }
 
 /** Writes `record` as `RECORD_SIZE` bytes from `offset` on. */

@@ -17,24 +17,35 @@ import {
   MAX_FILLER,
   MAX_NAME,
   OP,
+  passOf,
   type ProtocolRecord,
   RECORD_SIZE,
+  setPass,
 } from "./protocol.ts";
 import { RequestReader } from "./request_reader.ts";
 import type { Service } from "./service.ts";
+import { answerSettings } from "./settings.ts";
 import { SocketRole } from "./socket_role.ts";
 
 /** Requests of one client before the others have their turn. */
 const BUDGET = 16;
 
+/** What becomes of strangers that ask for more than they may. */
+interface Gate {
+  /** Told of one that is turned away. */
+  refuse: (client: ClientSocket) => void;
+  /** Serves those who have shown the pass from then on. */
+  admitted: RequestRole;
+}
+
 /** The mouth for requests: what every connection is at first, and what those for control calls stay. */
 export class RequestRole implements Role {
   readonly #reader = new RequestReader();
-  readonly #refuse: ((client: ClientSocket) => void) | null;
+  readonly #gate: Gate | null;
 
-  /** `refuse`: for clients that may only ask about sockets whose id they know; told when one asks for more. */
-  constructor(refuse: ((client: ClientSocket) => void) | null = null) {
-    this.#refuse = refuse;
+  /** `gate`: for clients that may only ask about sockets whose id they know, unless they have the pass. */
+  constructor(gate: Gate | null = null) {
+    this.#gate = gate;
   }
 
   run(client: ClientSocket, service: Service, now: number): boolean {
@@ -58,6 +69,20 @@ export class RequestRole implements Role {
 
   end(): void {}
 
+  /** The request in `service.scratch` is none for strangers. */
+  #atGate(gate: Gate, client: ClientSocket, service: Service, length: number, now: number): void {
+    const { scratch, record } = service;
+    if (length >= RECORD_SIZE && decodeRecord(scratch.view, 0, record) && passOf(record) === service.pass) {
+      service.admit(client);
+      client.role = gate.admitted;
+      return gate.admitted.#handle(client, service, length, now);
+    }
+    gate.refuse(client);
+    record.reset(OP.none).errno = EACCES;
+    service.answer(client, record);
+    service.drop(client, now);
+  }
+
   #mayAsk({ scratch, record }: Service, length: number): boolean {
     if (length < RECORD_SIZE || !decodeRecord(scratch.view, 0, record)) return false;
     const { op, id } = record;
@@ -67,11 +92,8 @@ export class RequestRole implements Role {
   #handle(client: ClientSocket, service: Service, length: number, now: number): void {
     const { record } = service;
     let errno: number = EPROTO;
-    if (this.#refuse !== null && !this.#mayAsk(service, length)) {
-      this.#refuse(client);
-      service.record.reset(OP.none).errno = EACCES;
-      service.answer(client, service.record);
-      return service.drop(client, now);
+    if (this.#gate !== null && !this.#mayAsk(service, length)) {
+      return this.#atGate(this.#gate, client, service, length, now);
     }
     if (decodeRecord(service.scratch.view, 0, record)) {
       errno = checkFields(record) || serve(client, service, record, length, now);
@@ -97,7 +119,7 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.datagram || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.pass || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
@@ -107,13 +129,13 @@ function checkFields(record: ProtocolRecord): number {
   }
   if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
-  if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
+  if ((op === OP.socket || op === OP.serves) && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
   return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;
 }
 
 /** Ops about a socket that is there already. */
 const NAMED: ReadonlySet<number> = new Set([
-  ...[OP.accept, OP.outcome, OP.setOption, OP.getOption, OP.bind, OP.names, OP.associate],
+  ...[OP.accept, OP.outcome, OP.setOption, OP.getOption, OP.bind, OP.names, OP.associate, OP.settings],
 ]);
 
 function mostBytes(op: number): number {
@@ -148,6 +170,12 @@ function serve(
       return outcome(client, service, record);
     case OP.datagram:
       return MessageRole.begin(client, service, record, now);
+    case OP.serves:
+      return serves(client, service, record);
+    case OP.pass:
+      return pass(client, service);
+    case OP.settings:
+      return settings(client, service, record.id);
     case OP.socket:
       return socket(client, service, record.arg0 as SocketKind, now);
     default:
@@ -157,6 +185,27 @@ function serve(
 
 function socket(client: ClientSocket, service: Service, kind: SocketKind, now: number): number {
   return kind === 1 ? SocketRole.begin(client, service) : DatagramRole.begin(client, service, kind, now);
+}
+
+function serves(client: ClientSocket, service: Service, record: ProtocolRecord): number {
+  const { arg0: kind, remote: { address, port } } = record;
+  record.reset(OP.serves).arg0 = service.stack.serves(kind as SocketKind, address, port) ? 1 : 0;
+  service.answer(client, record);
+  return 0;
+}
+
+function settings(client: ClientSocket, service: Service, id: bigint): number {
+  const held = service.settingsOf(id);
+  if (held === undefined) return ENOENT;
+  answerSettings(client, service, id, held);
+  return 0;
+}
+
+function pass(client: ClientSocket, service: Service): number {
+  const record = service.record.reset(OP.pass);
+  setPass(record, service.pass);
+  service.answer(client, record);
+  return 0;
 }
 
 function resolve(client: ClientSocket, service: Service, record: ProtocolRecord, length: number): number {

@@ -57,8 +57,11 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #service: Service;
   readonly #requests = new RequestRole();
-  /** Of strangers: they may hold a socket that another user's process made, and control that one. */
-  readonly #strangersRequests = new RequestRole((client) => this.#refuse(client));
+  /** Of strangers: they may hold a socket that another user's process made, and control that one, or have a pass. */
+  readonly #strangersRequests = new RequestRole({
+    refuse: (client) => this.#refuse(client),
+    admitted: this.#requests,
+  });
   #now = 0;
   /** Listeners that may have more connections. */
   readonly #acceptable: Set<number>;
@@ -177,18 +180,15 @@ export class Server {
     if (peer === null) return service.host.close(fd);
     this.#now = now;
     const isStranger = !this.#mayUse(fd, peer);
-    const errno = isStranger && service.countOf(peer.uid) >= MAX_STRANGERS
-      ? EACCES
-      : service.countOf(peer.uid) >= MAX_CLIENTS
-      ? EMFILE
-      : 0;
+    const isFull = service.countOf(peer.uid, isStranger) >= (isStranger ? MAX_STRANGERS : MAX_CLIENTS);
+    const errno = !isFull ? 0 : isStranger ? EACCES : EMFILE;
     if (errno !== 0) {
       service.record.reset(OP.none).errno = errno;
       service.answer(new ClientSocket(fd, peer, this.#requests), service.record);
       return service.host.close(fd);
     }
-    if (service.adopt(fd, peer, isStranger ? this.#strangersRequests : this.#requests) === null) return;
-    service.counters.clientsAccepted++;
+    const role = isStranger ? this.#strangersRequests : this.#requests;
+    if (service.adopt(fd, peer, role, isStranger) !== null) service.counters.clientsAccepted++;
   }
 
   #refuse({ peer }: ClientSocket): void {

@@ -5,6 +5,7 @@ import { ClientSocket, type Role } from "./client_socket.ts";
 import type { PeerCredentials, SocketLayer, UnixHost } from "./host.ts";
 import type { ListenRole } from "./listen_role.ts";
 import { OutboxRole } from "./outbox_role.ts";
+import type { Settings } from "./settings.ts";
 import { encodeRecord, ID_MASK, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 
 /** How many ended streams are remembered, so that a program can still ask how one ended. */
@@ -47,9 +48,14 @@ export class Service {
   moved = 0;
   /** Set when a descriptor was given back: an accept that failed for want of one may be tried again. */
   descriptorFreed = false;
+  /** Proof that a program was started by somebody who may open sockets. */
+  readonly pass: bigint;
   readonly #tombstones = new Map<bigint, number>();
+  /** What was set of streams whose connect failed: the program may try again. */
+  readonly #heirlooms = new Map<bigint, Settings>();
   readonly #waiting = new Set<ClientSocket>();
   readonly #perUser = new Map<number, number>();
+  readonly #strangersPerUser = new Map<number, number>();
   #runnable: ClientSocket[] = [];
 
   /** `describe`: the text that `status` answers with, JSON. */
@@ -57,7 +63,9 @@ export class Service {
     readonly stack: SocketLayer,
     readonly host: UnixHost,
     readonly describe: (now: number) => string,
-  ) {}
+  ) {
+    this.pass = host.randomId();
+  }
 
   /** Gives the client a turn. */
   wake(client: ClientSocket): void {
@@ -115,12 +123,21 @@ export class Service {
   }
 
   /** Remembers how the stream with `id` ended: 0 or an errno. */
-  bury(id: bigint, errno: number): void {
+  bury(id: bigint, errno: number, settings: Settings | null = null): void {
     if (id === 0n) return;
     this.#tombstones.set(id, errno);
+    if (settings !== null) this.#heirlooms.set(id, settings);
     if (this.#tombstones.size <= MAX_TOMBSTONES) return;
     const [oldest] = this.#tombstones.keys();
     this.#tombstones.delete(oldest);
+    this.#heirlooms.delete(oldest);
+  }
+
+  /** What was set of the socket with `id`, of now or of a while ago; undefined when it is not known. */
+  settingsOf(id: bigint): Settings | null | undefined {
+    const client = this.byId.get(id);
+    if (client !== undefined) return client.settings;
+    return this.#tombstones.has(id) ? this.#heirlooms.get(id) ?? null : undefined;
   }
 
   /** How a stream ended: 0, an errno, or -ENOENT when it is not known (any more). */
@@ -136,9 +153,7 @@ export class Service {
     if (client.handle >= 0) this.byHandle.delete(client.handle);
     if (client.id !== 0n) this.byId.delete(client.id);
     this.clients.delete(client.fd);
-    const left = this.countOf(client.peer.uid) - 1;
-    if (left > 0) this.#perUser.set(client.peer.uid, left);
-    else this.#perUser.delete(client.peer.uid);
+    count(this.#countsFor(client), client.peer.uid, -1);
     this.host.close(client.fd);
     this.descriptorFreed = true;
     for (const waiting of this.#waiting) this.wake(waiting);
@@ -146,21 +161,33 @@ export class Service {
   }
 
   /** A descriptor of ours that serves `peer` from now on as `role`; null when it cannot be watched, and is closed. */
-  adopt(fd: number, peer: PeerCredentials, role: Role): ClientSocket | null {
+  adopt(fd: number, peer: PeerCredentials, role: Role, isStranger = false): ClientSocket | null {
     if (this.host.watch(fd) < 0) {
       this.host.close(fd);
       return null;
     }
     const client = new ClientSocket(fd, peer, role);
+    client.isStranger = isStranger;
     this.clients.set(fd, client);
-    this.#perUser.set(peer.uid, this.countOf(peer.uid) + 1);
+    count(this.#countsFor(client), peer.uid, 1);
     this.wake(client);
     return client;
   }
 
-  /** Connections that a user's programs have. */
-  countOf(uid: number): number {
-    return this.#perUser.get(uid) ?? 0;
+  /** Connections that a user's programs have, of strangers or of others. */
+  countOf(uid: number, isStranger: boolean): number {
+    return (isStranger ? this.#strangersPerUser : this.#perUser).get(uid) ?? 0;
+  }
+
+  /** The client has shown the pass: it is no stranger any more. */
+  admit(client: ClientSocket): void {
+    count(this.#countsFor(client), client.peer.uid, -1);
+    client.isStranger = false;
+    count(this.#countsFor(client), client.peer.uid, 1);
+  }
+
+  #countsFor(client: ClientSocket): Map<number, number> {
+    return client.isStranger ? this.#strangersPerUser : this.#perUser;
   }
 
   /** The client gets a turn when a descriptor was given back. */
@@ -221,4 +248,10 @@ export class Service {
     if (count === -EAGAIN || count === 0) client.readable = false;
     return count;
   }
+}
+
+function count(counts: Map<number, number>, uid: number, change: number): void {
+  const now = (counts.get(uid) ?? 0) + change;
+  if (now > 0) counts.set(uid, now);
+  else counts.delete(uid);
 }

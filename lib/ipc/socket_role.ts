@@ -43,7 +43,7 @@ export class SocketRole implements Role {
       ? checkConnect(record) || ConnectRole.beginAttached(client, service, record, now)
       : EPROTO;
     if (errno === 0) return true;
-    service.bury(client.id, errno);
+    service.bury(client.id, errno, client.settings);
     service.drop(client, now);
     return false;
   }

@@ -38,6 +38,16 @@ function isBindable(core: Core, socket: Socket, address: IpAddress): boolean {
   return socket.kind === SocketKind.datagram && (isMulticast(address) || core.local.isBroadcast(address));
 }
 
+/** Whether a socket of this kind takes what is sent to `address`, one of this host's, and `port`. */
+export function isServed(core: Core, kind: SocketKind, address: IpAddress, port: number): boolean {
+  if (kind === SocketKind.stream) return core.listeners.find(address, port, 0) !== null;
+  if (kind !== SocketKind.datagram) return true;
+  for (let at = core.udpPorts.first(port); at !== null; at = at.next) {
+    if (at.address === ANY || at.address === address) return true;
+  }
+  return false;
+}
+
 /** A port that nobody holds at all. */
 export function chooseAnyPort(core: Core, space: PortSpace): number {
   // The counter of its own destination (0) tells what was bound last; a random start does not.

@@ -7,7 +7,7 @@ import * as tcp from "../tcp/user_calls.ts";
 import type { TcpInfo } from "../tcp/user_calls.ts";
 import type { IpAddress } from "../wire/address.ts";
 import { advanceAnnouncements } from "./arp.ts";
-import { bindSocket } from "./bind.ts";
+import { bindSocket, isServed } from "./bind.ts";
 import type { StackConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { advanceConnections, touch } from "./connections.ts";
@@ -359,6 +359,11 @@ export class Stack {
       throw new RangeError(`Cannot get TCP_INFO: no stream has handle ${handle}`);
     }
     return tcp.info(socket.tcb, this.core.now);
+  }
+
+  /** Whether a socket takes what is sent to `address`, one of this host's, and `port`. */
+  serves(kind: SocketKind, address: IpAddress, port: number): boolean {
+    return isServed(this.core, kind, address, port);
   }
 
   /** The handles of all sockets. */

@@ -3,7 +3,7 @@ import { status } from "../../mod.ts";
 import { hasNamespaces, lvlIp } from "../support/netns.ts";
 import { hasPrograms, KERNEL, ShimWorld, STACK } from "../support/shim.ts";
 
-const noWorld = !hasNamespaces() || !hasPrograms("cc", "curl", "python3");
+const noWorld = !hasNamespaces() || !hasPrograms("cc", "curl", "python3", "tcpdump");
 
 const HELLO = "hello from a file\n";
 const BIG = 30_000_000;
@@ -36,6 +36,7 @@ function programTest(
       // Nothing is left behind by programs that have ended.
       const report = await status({ socketPath: world.socketPath });
       assertEquals(report.clients, 1, "connections of programs that have ended");
+      await world.checkNothingLeaked();
     },
   });
 }
@@ -263,3 +264,21 @@ Deno.test({
     server.kill();
   },
 });
+
+programTest(
+  "children of another user, with a cleared environment",
+  ["setpriv"],
+  async (world) => {
+    await using _server = await world.kernelServer(80, ["python3", "-m", "http.server", "80"]);
+    const drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "-i"];
+    const fetch = ["/usr/bin/curl", "-sSI", `http://${KERNEL}/`];
+    assertStringIncludes(await world.exec([...drop, ...fetch]), "200 OK");
+    // The same user without somebody who let it in.
+    const library = (await world.net.exec([...lvlIp, "shim", "--path"])).trim();
+    const stranger = [`LD_PRELOAD=${library}`, `LVLIP_SOCKET=${world.socketPath}`];
+    const refused = await world.net.run([...drop, ...stranger, ...fetch]);
+    assertEquals(refused.code, 7);
+    assertStringIncludes(refused.stderr, "serves only its own user, root and the group it was started with");
+  },
+  Deno.uid() === 0,
+);

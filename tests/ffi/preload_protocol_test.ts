@@ -74,6 +74,8 @@ Deno.test({
       LVLIP_OP_BIND: OP.bind,
       LVLIP_OP_NAMES: OP.names,
       LVLIP_OP_ASSOCIATE: OP.associate,
+      LVLIP_OP_SERVES: OP.serves,
+      LVLIP_OP_SETTINGS: OP.settings,
       LVLIP_FLAG_QUIET: FLAG_QUIET,
       LVLIP_FAMILY_IPV4: FAMILY_IPV4,
       LVLIP_MAX_NAME: MAX_NAME,

@@ -129,6 +129,12 @@ export class FakeStack implements SocketLayer {
     this.notify(handle);
   }
 
+  serves(_kind: number, address: number, port: number): boolean {
+    return [...this.sockets.values()].some(({ state, localAddress, localPort }) =>
+      state === "listening" && localAddress === address && localPort === port
+    );
+  }
+
   accept(handle: number): number {
     return this.get(handle).accepts.shift() ?? -EAGAIN;
   }

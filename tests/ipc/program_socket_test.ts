@@ -221,3 +221,43 @@ Deno.test("a stranger may control a socket whose id it knows, and nothing else",
   await fixture.until(() => fixture.server.clientCount === 2);
   channel.close();
 });
+
+Deno.test("the pass lets in programs that have become another user's", async () => {
+  let uid = 4321;
+  using fixture = new Fixture({ uid, host: { credentials: () => ({ pid: 1, uid, gid: uid }) } });
+  const { arg3, arg4 } = await control(fixture, OP.pass, () => {});
+  uid = 1234;
+  const ask = (change: number) =>
+    control(fixture, OP.serves, (record) => {
+      record.arg0 = 1;
+      record.remote.set(0x7f000001, 80);
+      [record.arg3, record.arg4] = [arg3 ^ change, arg4];
+    });
+  assertEquals((await ask(0)).errno, 0);
+  assertEquals((await ask(1)).errno, EACCES);
+  assertEquals((await control(fixture, OP.pass, () => {})).errno, EACCES);
+});
+
+Deno.test("what a program has set is told to the socket that takes its place", async () => {
+  using fixture = new Fixture();
+  const { program, id } = await openSocket(fixture, 1);
+  using _socket = program;
+  const set = (arg0: number, arg1: number, arg2: number) =>
+    control(fixture, OP.setOption, (record) => Object.assign(record, { id, arg0, arg1, arg2 }));
+  await set(1, 9, 1);
+  await set(6, 4, 77);
+  await set(1, 9, 0);
+  await control(fixture, OP.bind, (record) => {
+    record.id = id;
+    record.local.set(0x7f000001, 1234);
+  });
+  using channel = await Channel.open(fixture.socketPath);
+  const record = new ProtocolRecord().reset(OP.settings);
+  record.id = id;
+  await channel.exchange(record, "Cannot ask");
+  assertEquals([record.arg0, record.arg1, record.length], [2, 1, 24]);
+  assertEquals([record.local.address, record.local.port], [0x7f000001, 1234]);
+  const bytes = new Uint8Array(record.length);
+  await channel.readFully(bytes);
+  assertEquals([...new Int32Array(bytes.buffer)], [1, 9, 0, 6, 4, 77]);
+});

@@ -1,4 +1,5 @@
 /** A world with a daemon, in which programs run on the stack (10.0.0.4) against the kernel (10.0.0.5). */
+import { assertEquals, assertMatch } from "@std/assert";
 import { status } from "../../mod.ts";
 import { lvlIp, type Namespace, Namespaces, type RunOptions, type WorldProcess } from "./netns.ts";
 
@@ -11,6 +12,7 @@ export class ShimWorld implements AsyncDisposable {
     readonly net: Namespace,
     readonly daemon: WorldProcess,
     readonly socketPath: string,
+    readonly capture: WorldProcess,
   ) {}
 
   static async start(...options: string[]): Promise<ShimWorld> {
@@ -19,9 +21,22 @@ export class ShimWorld implements AsyncDisposable {
     const socketPath = `${world.directory}/lvl-ip.sock`;
     // Programs that change their user must still reach the socket.
     await Deno.chmod(world.directory, 0o755);
+    // What no program on the stack may cause: packets of the kernel's to itself, by another address than loopback's.
+    const strayPackets = `ip and not host ${STACK} and not net 127.0.0.0/8`;
+    const tcpdump = ["tcpdump", "--immediate-mode", "-lnq", "-i", "any", strayPackets];
+    const capture = await net.spawn(tcpdump);
     const daemon = await net.spawn([...lvlIp, "daemon", "--socket", socketPath, ...options]);
     await daemon.waitFor(/ready/);
-    return new ShimWorld(world, net, daemon, socketPath);
+    await capture.waitFor(/listening on/);
+    return new ShimWorld(world, net, daemon, socketPath, capture);
+  }
+
+  /** Checks that what programs did up to now went through the stack: a packet of the kernel's own would be a leak. */
+  async checkNothingLeaked(): Promise<void> {
+    this.capture.kill("SIGINT");
+    const { stdout, stderr } = await this.capture.finished();
+    assertMatch(stderr, / packets? captured/);
+    assertEquals(stdout.trim(), "", "packets that did not go through the stack");
   }
 
   get directory(): string {

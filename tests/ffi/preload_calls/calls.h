@@ -64,5 +64,6 @@ void test_echo(void);
 void test_names(void);
 void test_processes(void);
 void test_threads(void);
+void test_loopback(void);
 
 #endif

@@ -75,6 +75,7 @@ int main(int count, char **words) {
   test_names();
   test_processes();
   test_threads();
+  test_loopback();
   puts("all well");
   return 0;
 }

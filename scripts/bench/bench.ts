@@ -1,5 +1,6 @@
 /** One run: what the scenarios need of it. */
-import type { Candidate, Programs } from "./candidates.ts";
+import type { Programs } from "./build.ts";
+import type { Candidate } from "./candidates.ts";
 import type { Contestant, Figures } from "./contestant.ts";
 import type { Progress } from "./progress.ts";
 import type { Results } from "./results.ts";
@@ -47,7 +48,8 @@ export class Bench {
     const subjects: Subject<Contestant>[] = [];
     for (const { name, start } of this.candidates) {
       this.progress.show(`${scenario}: starting ${name}`);
-      subjects.push({ candidate: name, value: stack.use(await start(this.programs)) });
+      const value = await start(this.programs);
+      if (value !== null) subjects.push({ candidate: name, value: stack.use(value) });
     }
     await this.interleave(scenario, subjects, cases);
   }

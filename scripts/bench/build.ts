@@ -1,26 +1,79 @@
-/** Compiles what is measured beside us, and what we are measured with, into .cache/bench. */
+/** Compiles what is measured beside us, and what all are measured with, into .cache/bench. */
+import { fetchDebianSource } from "./debian_source.ts";
 
 const here = import.meta.dirname!;
-const cache = `${here}/../../.cache/bench`;
+
+/** Paths of what was compiled; what could not be is missing, and `notes` say why. */
+export interface Programs {
+  /** The kernel-side peer, and the kernel's own side where that is measured. */
+  peer: string;
+  lwip?: string;
+  gvisor?: string;
+  notes: string[];
+}
 
 /** Runs a compiler; throws with what it said. */
-export async function compile(words: readonly string[], options: Deno.CommandOptions = {}): Promise<void> {
+async function compile(words: readonly string[], options: Deno.CommandOptions = {}): Promise<void> {
   const [program, ...args] = words;
   const { success, stderr } = await new Deno.Command(program, { args, stdin: "null", ...options }).output();
-  if (!success) throw new Error(`${words.join(" ")} failed:\n${new TextDecoder().decode(stderr).trim()}`);
+  if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr).trim()}`);
 }
 
 /** The folder for what is compiled. */
 export async function cacheFolder(): Promise<string> {
-  await Deno.mkdir(cache, { recursive: true });
-  return await Deno.realPath(cache);
+  const folder = `${here}/../../.cache/bench`;
+  await Deno.mkdir(folder, { recursive: true });
+  return await Deno.realPath(folder);
 }
 
-/** Compiles the kernel-side peer; its path. Takes less than a second, so it is done every time. */
-export async function buildPeer(): Promise<string> {
-  const output = `${await cacheFolder()}/peer`;
-  const sources = ["main", "serve", "bulk", "requests", "connections", "ping"];
-  const files = sources.map((name) => `${here}/peer/${name}.c`);
-  await compile(["cc", "-O2", "-Wall", "-Wextra", "-std=gnu11", "-o", output, ...files]);
+/** The files of `folder` that end so, in a fixed order. */
+function filesOf(folder: string, ending: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`)
+    .filter((path) => path.endsWith(ending)).sort();
+}
+
+async function buildPeer(cache: string): Promise<string> {
+  const output = `${cache}/peer`;
+  const flags = ["-O2", "-Wall", "-Wextra", "-std=gnu11"];
+  await compile(["cc", ...flags, "-o", output, ...filesOf(`${here}/peer`, ".c")]);
   return output;
+}
+
+/** lwIP, from Debian's source package: the packaged library has small windows, and overruns a buffer. */
+async function buildLwip(cache: string): Promise<string> {
+  const output = `${cache}/lwip`;
+  const source = `${await fetchDebianSource("lwip", `${cache}/lwip-source`)}/src`;
+  const folder = `${here}/peers/lwip`;
+  const files = [`${source}/core`, `${source}/core/ipv4`].flatMap((each) => filesOf(each, ".c"));
+  await compile([
+    ...["cc", "-O2", "-w", "-std=gnu11", `-I${folder}`, `-I${source}/include`, "-o", output],
+    ...[`${folder}/harness.c`, ...files, `${source}/netif/ethernet.c`],
+  ]);
+  return output;
+}
+
+/** gVisor's netstack, from Debian's golang-gvisor-gvisor-dev. */
+async function buildGvisor(cache: string): Promise<string> {
+  const output = `${cache}/gvisor`;
+  await compile(["go", "build", "-o", output, "main.go"], {
+    cwd: `${here}/peers/gvisor`,
+    env: { GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOFLAGS: "", GOCACHE: `${cache}/go` },
+  });
+  return output;
+}
+
+/** Compiles all of it; `wanted`: which of the others. Throws when the peer, without which there is nothing, cannot be. */
+export async function buildPrograms(wanted: (name: string) => boolean): Promise<Programs> {
+  const cache = await cacheFolder();
+  const programs: Programs = { peer: await buildPeer(cache), notes: [] };
+  for (const [name, build] of [["lwip", buildLwip], ["gvisor", buildGvisor]] as const) {
+    if (!wanted(name)) continue;
+    try {
+      programs[name] = await build(cache);
+    } catch (error) {
+      const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
+      programs.notes.push(`${name} is left out, it could not be built: ${why}`);
+    }
+  }
+  return programs;
 }

@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { styleFor } from "../../lib/host/style.ts";
 import { Bench, type Scenario, type Settings } from "./bench.ts";
-import { buildPeer } from "./build.ts";
+import { buildPrograms } from "./build.ts";
 import { type Candidate, CANDIDATES } from "./candidates.ts";
 import { Progress } from "./progress.ts";
 import { Results } from "./results.ts";
@@ -61,10 +61,13 @@ async function main(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
   const results = new Results();
   const progress = new Progress(Deno.stderr, styleFor(Deno.stderr));
-  const programs = { peer: await buildPeer() };
+  const candidates = options.candidates ?? CANDIDATES;
+  progress.show("compiling");
+  const programs = await buildPrograms((name) => candidates.some((each) => each.name === name));
+  for (const note of programs.notes) console.log(note);
   const bench = new Bench(
     settingsOf(options),
-    options.candidates ?? CANDIDATES,
+    candidates,
     programs,
     results,
     progress,

@@ -54,3 +54,26 @@ export function endpoint(text: string): Target {
   if (digits && port <= 65535) return { host: host ?? "0.0.0.0", port };
   throw new InvalidArgumentError("It must be [ADDRESS:]PORT with a port from 0 to 65535, like 2048.");
 }
+
+/** One port, and where what comes there goes. */
+export interface ForwardRule {
+  transport: "tcp" | "udp";
+  listen: Target;
+  to: Target;
+}
+
+/** [ADDRESS:]PORT:HOST:PORT[/udp], after others; `host` is the address to listen on if there is none. */
+export function forwardRules(host: string): (text: string, others?: ForwardRule[]) => ForwardRule[] {
+  return (text, others = []) => {
+    const pattern = /^(?:([^:/\s]+):)?([0-9]{1,5}):([^:/\s]+):([0-9]{1,5})(?:\/(tcp|udp))?$/;
+    const [, bind, from, to, port, transport] = pattern.exec(text) ?? [];
+    if (to && Number(from) <= 65535 && Number(port) >= 1 && Number(port) <= 65535) {
+      return [...others, {
+        transport: transport === "udp" ? "udp" : "tcp",
+        listen: { host: bind ?? host, port: Number(from) },
+        to: { host: to, port: Number(port) },
+      }];
+    }
+    throw new InvalidArgumentError("It must be [ADDRESS:]PORT:HOST:PORT[/udp], like 8080:127.0.0.1:80.");
+  };
+}

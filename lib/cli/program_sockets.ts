@@ -1,6 +1,6 @@
 /** The commands that hold connections, with their options and examples. */
 import type { Command } from "commander";
-import { endpoint, seconds, target } from "./arguments.ts";
+import { endpoint, forwardRules, seconds, target } from "./arguments.ts";
 import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
 
@@ -95,5 +95,39 @@ export function addListen(program: Command, io: Io, finish: Finish): void {
     )
     .action(async (where, options) => {
       finish(await (await import("./listen.ts")).listen(where, options, io));
+    });
+}
+
+export function addForward(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "forward",
+    "join ports of the stack and of the host",
+    "Forward ports of the stack to sockets of the host, and ports of the host to hosts behind the stack, until Ctrl-C.",
+  )
+    .argument(
+      "[port:host:port...]",
+      "[ADDRESS:]PORT of the stack, HOST:PORT of the host; /udp behind it for datagrams",
+      forwardRules("0.0.0.0"),
+    )
+    .option(
+      "-L, --reverse <port:host:port>",
+      "[ADDRESS:]PORT of the host (127.0.0.1 if not given) to HOST:PORT through the stack; may be repeated",
+      forwardRules("127.0.0.1"),
+    )
+    .option("-v, --verbose", "tell of each connection on stderr")
+    .option("--json", "print one JSON object for each port and each connection")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        io,
+        ["lvl-ip forward 80:127.0.0.1:8080", "the host's web server, on the stack"],
+        ["lvl-ip forward -L 8080:192.168.99.1:80", "http://127.0.0.1:8080/ is that one"],
+        ["lvl-ip forward 2222:127.0.0.1:22 53:127.0.0.1:53/udp", "several, UDP too"],
+      ) + "\n\nExit status: 0 after Ctrl-C, 1 if a port cannot be had or the daemon ends.",
+    )
+    .action(async (rules = [], options) => {
+      finish(await (await import("./forward.ts")).forward(rules, options, io));
     });
 }

@@ -16,8 +16,10 @@ Deno.test("commands, options and values are completed", async () => {
     "connect",
     "daemon",
     "doctor",
+    "forward",
     "help",
     "lab",
+    "listen",
     "ping",
     "run",
     "setup-net",
@@ -25,7 +27,7 @@ Deno.test("commands, options and values are completed", async () => {
     "status",
   ]);
   assertEquals(await complete("da"), { values: ["daemon"], directive: ":4" });
-  assertEquals((await complete("connect", "--s")).values, ["--send", "--socket"]);
+  assertEquals((await complete("connect", "--s")).values, ["--send", "--shutdown", "--socket"]);
   assertEquals((await complete("daemon", "--log-level", "")).values, ["error", "warn", "info", "debug"]);
   assertEquals((await complete("daemon", "--log-level=w")).values, ["warn"]);
   assertEquals((await complete("help", "st")).values, ["status"]);

@@ -168,3 +168,71 @@ test("listen -k takes one after the other, and --exec serves several at once", a
   assertStringIncludes(wrong.stderr, "--exec is for TCP");
   assert(!wrong.stderr.includes("at "));
 });
+
+/** Descriptors that a process has open. */
+function openFiles({ pid }: WorldProcess): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+/** Python that echoes each TCP connection in a thread, upper case, and ends its side with the peer. */
+const TCP_ECHO = (address: string, port: number) =>
+  `import threading\ns = socket.create_server(("${address}", ${port}), backlog=128); print("up")\n` +
+  `def serve(c):\n  while m := c.recv(65536): c.sendall(m.upper())\n  c.close()\n` +
+  `while True: threading.Thread(target=serve, args=(s.accept()[0],)).start()`;
+
+test("forward joins ports of the stack and of the host, both ways, TCP and UDP", async (world) => {
+  await using _tcp = await world.serve(TCP_ECHO("127.0.0.1", 8080));
+  await using _peer = await world.serve(TCP_ECHO("10.0.0.5", 8081));
+  const udp = (address: string, port: number) =>
+    `s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("${address}", ${port})); print("up")\n` +
+    `while True:\n  m, a = s.recvfrom(65535); s.sendto(m.upper(), a)`;
+  await using _udp = await world.serve(udp("127.0.0.1", 5300));
+  await using _udpPeer = await world.serve(udp("10.0.0.5", 5301));
+  await using forward = await world.host.spawn([
+    ...[...lvlIp, "forward", "80:127.0.0.1:8080", "53:127.0.0.1:5300/udp", "81:127.0.0.1:9"],
+    ...["-L", "9080:10.0.0.5:8081", "-L", "9053:10.0.0.5:5301/udp"],
+  ]);
+  await forward.waitFor("127.0.0.1:9053 of the host to 10.0.0.5:5301 of the stack (UDP)");
+  assertMatch(forward.stdout, /^Forwarding \*:80 of the stack to 127\.0\.0\.1:8080 of the host\n/);
+  const before = openFiles(forward);
+  // All bytes before our end, whole ones after it; many at once.
+  const tcp = (address: string) =>
+    `def ask(i):\n  c = socket.create_connection(${address}); n = 100000 + i\n` +
+    `  t = threading.Thread(target=lambda: (c.sendall(b"x" * n), c.shutdown(1))); t.start()\n` +
+    `  m = b"".join(iter(lambda: c.recv(65536), b"")); assert m == b"X" * n, len(m)\n` +
+    `import threading\nfrom concurrent.futures import ThreadPoolExecutor\n` +
+    `print(len(list(ThreadPoolExecutor(20).map(ask, range(100)))))`;
+  assertEquals(await world.python(tcp(`("10.0.0.4", 80)`)), "100");
+  assertEquals(await world.python(tcp(`("127.0.0.1", 9080)`)), "100");
+  const ask = (address: string) =>
+    `for i in range(3):\n  s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(5)\n` +
+    `  for m in b"one", b"two" * 400: s.sendto(m, ${address}); assert s.recv(9999) == m.upper()\nprint("good")`;
+  assertEquals(await world.python(ask(`("10.0.0.4", 53)`)), "good");
+  assertEquals(await world.python(ask(`("127.0.0.1", 9053)`)), "good");
+  // Three peers of datagrams each way are remembered, with a socket each; no connection is.
+  for (let tries = 0; openFiles(forward) > before + 6 && tries < 100; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert(openFiles(forward) <= before + 6, `${before} descriptors have become ${openFiles(forward)}`);
+
+  assertEquals(await world.python(`print(socket.create_connection(("10.0.0.4", 81)).recv(1))`), "b''");
+  await forward.waitFor(
+    /^lvl-ip: 10\.0\.0\.5:\d+ to 127\.0\.0\.1:9: Cannot connect to 127\.0\.0\.1:9: connection refused/m,
+  );
+  const busy = await world.run(["forward", "80:127.0.0.1:1"]);
+  assertEquals([busy.code, busy.stderr], [
+    1,
+    "lvl-ip: Cannot listen on 0.0.0.0:80: address already in use\n",
+  ]);
+  const hostBusy = await world.run(["forward", "-L", "8080:10.0.0.5:1"]);
+  assertEquals([hostBusy.code, hostBusy.stderr], [
+    1,
+    "lvl-ip: Cannot listen on 127.0.0.1:8080: address already in use\n",
+  ]);
+  await using open = await world.serve(
+    `c = socket.create_connection(("10.0.0.4", 80)); print("up")\nprint(c.recv(1))`,
+  );
+  forward.kill("SIGINT");
+  assertEquals((await forward.finished()).code, 0);
+  await open.finished();
+});

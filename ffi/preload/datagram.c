@@ -8,10 +8,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include <linux/errqueue.h>
-
 
 #define HEADER sizeof(struct lvlip_datagram)
 /* Pieces of one message that are taken. */
@@ -19,15 +17,31 @@
 #define MAX_PAYLOAD 65507u
 /* Of an echo socket, whose messages bring their ICMP header along. */
 #define MAX_ICMP 65515u
+/* Of a raw one, which may bring the IP header too. */
+#define MAX_RAW 65535u
 
 static bool is_connected(uint64_t tag) {
-  return tag_state(tag) == LVLIP_STATE_DATAGRAM_CONNECTED || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
+  switch (tag_state(tag)) {
+    case LVLIP_STATE_DATAGRAM_CONNECTED:
+    case LVLIP_STATE_ICMP_CONNECTED:
+    case LVLIP_STATE_RAW_CONNECTED:
+      return true;
+    default:
+      return false;
+  }
 }
 
-int lvlip_datagram_socket(int kind, int flags) {
+/* What a socket becomes when it gets, or loses, its only peer: the states go in pairs. */
+static enum lvlip_state with_peer(uint64_t tag, bool connected) {
+  enum lvlip_state alone = is_connected(tag) ? tag_state(tag) - 1 : tag_state(tag);
+  return connected ? alone + 1 : alone;
+}
+
+int lvlip_datagram_socket(int kind, int protocol, int flags) {
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_SOCKET, 0);
   record.arg[0] = kind;
+  record.arg[1] = protocol;
   int fd;
   int result = lvlip_call_for_descriptor(&record, &fd);
   if (result < 0) {
@@ -48,14 +62,12 @@ int lvlip_datagram_connect(int fd, uint64_t tag, const struct sockaddr *address,
   if (length < (socklen_t)sizeof(sa_family_t)) return fail(EINVAL);
   bool dissolve = address->sa_family == AF_UNSPEC;
   if (!dissolve && lvlip_read_address(address, length, &record.remote) < 0) return -1;
-  if (!dissolve && lvlip_is_loopback(&record.remote) && !is_echo(tag)) {
+  if (!dissolve && lvlip_is_loopback(&record.remote) && is_udp(tag)) {
     int result = lvlip_to_kernel(fd, tag, &record.remote, false);
     if (result != 0) return result < 0 ? -1 : real->connect(fd, address, length);
   }
   if (lvlip_call(&record) < 0) return -1;
-  enum lvlip_state state = is_echo(tag) ? (dissolve ? LVLIP_STATE_ICMP : LVLIP_STATE_ICMP_CONNECTED)
-                                        : (dissolve ? LVLIP_STATE_DATAGRAM : LVLIP_STATE_DATAGRAM_CONNECTED);
-  return lvlip_set_tag(fd, state, tag_id(tag));
+  return lvlip_set_tag(fd, with_peer(tag, !dissolve), tag_id(tag));
 }
 
 static bool is_header(const struct lvlip_datagram *header, ssize_t length, uint64_t tag) {
@@ -67,41 +79,6 @@ static void drop_message(int fd) {
   int saved = errno;
   real->recv(fd, &byte, sizeof byte, MSG_DONTWAIT);
   errno = saved;
-}
-
-/* Puts one control message behind those that are there, if it fits. */
-static void add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size) {
-  size_t at = CMSG_ALIGN(*used);
-  if (message->msg_control == NULL || at + CMSG_LEN(size) > message->msg_controllen) {
-    message->msg_flags |= MSG_CTRUNC;
-    return;
-  }
-  struct cmsghdr header = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
-  char *to = (char *)message->msg_control + at;
-  memcpy(to, &header, sizeof header);
-  memcpy(to + CMSG_LEN(0), data, size);
-  *used = at + CMSG_LEN(size);
-}
-
-/* What the program asked for with IP_RECVTTL, IP_PKTINFO and SO_TIMESTAMP; the daemon remembers that. */
-static void give_control(struct msghdr *message, const struct lvlip_datagram *header) {
-  size_t used = 0;
-  if ((header->flags & LVLIP_DATAGRAM_TIMESTAMP) != 0) {
-    struct timeval time = {.tv_sec = (time_t)(header->timestamp_us / 1000000),
-                           .tv_usec = (suseconds_t)(header->timestamp_us % 1000000)};
-    add_control(message, &used, SOL_SOCKET, SO_TIMESTAMP, &time, sizeof time);
-  }
-  if ((header->flags & LVLIP_DATAGRAM_PKTINFO) != 0) {
-    struct in_pktinfo info = {.ipi_ifindex = 1};
-    memcpy(&info.ipi_addr, header->local_address, 4);
-    info.ipi_spec_dst = info.ipi_addr;
-    add_control(message, &used, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
-  }
-  if ((header->flags & LVLIP_DATAGRAM_TTL) != 0) {
-    int ttl = header->ttl;
-    add_control(message, &used, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
-  }
-  message->msg_controllen = used;
 }
 
 static void give_name(struct msghdr *message, const uint8_t *address, uint16_t port) {
@@ -145,8 +122,8 @@ static ssize_t take_queued_error(int fd, uint64_t tag, struct msghdr *message, i
               .offender = {.sin_family = AF_INET}};
   memcpy(&report.offender.sin_addr, header.reporter, 4);
   give_name(message, header.address, header.port);
-  size_t used = 0;
-  add_control(message, &used, IPPROTO_IP, IP_RECVERR, &report, sizeof report);
+  size_t used = lvlip_give_control(message, &header);
+  lvlip_add_control(message, &used, IPPROTO_IP, IP_RECVERR, &report, sizeof report);
   message->msg_controllen = used;
   message->msg_flags |= MSG_ERRQUEUE;
   return length;
@@ -161,6 +138,18 @@ static int name_peer(uint64_t tag, struct msghdr *message) {
   return 0;
 }
 
+/*
+ * Whether this error of the queue was told before, by a call that did not ask for the queue. It stays for one that does;
+ * who reads on without asking gets the messages behind it.
+ */
+static bool was_told(const struct lvlip_datagram *header) {
+  static _Thread_local uint64_t id, timestamp_us;
+  if (id == header->id && timestamp_us == header->timestamp_us) return true;
+  id = header->id;
+  timestamp_us = header->timestamp_us;
+  return false;
+}
+
 ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int flags) {
   if ((flags & MSG_ERRQUEUE) != 0) return take_queued_error(fd, tag, message, flags);
   for (;;) {
@@ -170,8 +159,10 @@ ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int
     if (seen < 0) return -1;
     bool framed = is_header(&header, seen, tag);
     if (framed && (header.flags & LVLIP_DATAGRAM_ERROR) != 0) {
-      /* One that belongs to the error queue stays there. */
-      if ((header.flags & LVLIP_DATAGRAM_QUEUED) == 0) drop_message(fd);
+      bool queued = (header.flags & LVLIP_DATAGRAM_QUEUED) != 0;
+      bool again = queued && was_told(&header);
+      if (!queued || again) drop_message(fd);
+      if (again) continue;
       return fail(header.error);
     }
     ssize_t length = take(fd, message, flags, &header, framed);
@@ -181,7 +172,7 @@ ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int
       /* Another thread took the one that was looked at, and this one is of the other sort: as good as lost. */
       if (header.magic != LVLIP_DATAGRAM_MAGIC) continue;
       give_name(message, header.address, header.port);
-      give_control(message, &header);
+      message->msg_controllen = lvlip_give_control(message, &header);
     } else {
       message->msg_controllen = 0;
       if (name_peer(tag, message) < 0) message->msg_namelen = 0;
@@ -195,18 +186,19 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
   if (message->msg_name != NULL && message->msg_namelen > 0) {
     struct lvlip_endpoint to;
     if (lvlip_read_address(message->msg_name, message->msg_namelen, &to) < 0) return -1;
-    if (to.port == 0 && !is_echo(tag)) return fail(EINVAL);
+    if (to.port == 0 && is_udp(tag)) return fail(EINVAL);
     memcpy(header.address, to.address, 4);
     /* As Linux: this host. */
     if (memcmp(header.address, "\0\0\0\0", 4) == 0) memcpy(header.address, "\177\0\0\1", 4);
     header.port = to.port;
-    if (lvlip_is_loopback(&to) && !is_echo(tag) && !is_connected(tag)) {
+    if (lvlip_is_loopback(&to) && is_udp(tag) && !is_connected(tag)) {
       int result = lvlip_to_kernel(fd, tag, &to, true);
       if (result != 0) return result < 0 ? -1 : real->sendmsg(fd, message, flags);
     }
   } else if (!is_connected(tag)) {
     return fail(EDESTADDRREQ);
   }
+  if (lvlip_read_control(message, &header) < 0) return -1;
   struct iovec vectors[MAX_PIECES + 1];
   if (message->msg_iovlen > MAX_PIECES) return fail(EMSGSIZE);
   vectors[0] = (struct iovec){&header, HEADER};
@@ -215,7 +207,7 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
     vectors[i + 1] = message->msg_iov[i];
     total += message->msg_iov[i].iov_len;
   }
-  if (total > (is_echo(tag) ? MAX_ICMP : MAX_PAYLOAD)) return fail(EMSGSIZE);
+  if (total > (is_udp(tag) ? MAX_PAYLOAD : is_raw(tag) ? MAX_RAW : MAX_ICMP)) return fail(EMSGSIZE);
   struct msghdr plain = {.msg_iov = vectors, .msg_iovlen = message->msg_iovlen + 1};
   ssize_t sent = real->sendmsg(fd, &plain, (flags & MSG_DONTWAIT) | MSG_NOSIGNAL);
   if (sent < 0) return errno == EPIPE || errno == ECONNRESET ? fail(ENETDOWN) : -1;
@@ -241,6 +233,14 @@ int lvlip_take_datagram_error(int fd, uint64_t tag) {
   if (!is_header(&header, seen, tag) || (header.flags & LVLIP_DATAGRAM_ERROR) == 0) return 0;
   if ((header.flags & LVLIP_DATAGRAM_QUEUED) == 0) drop_message(fd);
   return header.error;
+}
+
+bool lvlip_has_queued_error(int fd, uint64_t tag) {
+  struct lvlip_datagram header;
+  int saved = errno;
+  ssize_t seen = real->recv(fd, &header, HEADER, MSG_PEEK | MSG_DONTWAIT);
+  errno = saved;
+  return is_header(&header, seen, tag) && (header.flags & LVLIP_DATAGRAM_QUEUED) != 0;
 }
 
 int lvlip_datagram_pending(int fd, uint64_t tag) {

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,9 @@
   X(sendto, ssize_t, (int, const void *, size_t, int, const struct sockaddr *, socklen_t)) \
   X(sendmsg, ssize_t, (int, const struct msghdr *, int)) \
   X(sendmmsg, int, (int, struct mmsghdr *, unsigned, int)) \
+  X(poll, int, (struct pollfd *, nfds_t, int)) \
+  X(__poll_chk, int, (struct pollfd *, nfds_t, int, size_t)) \
+  X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *)) \
   X(splice, ssize_t, (int, off64_t *, int, off64_t *, size_t, unsigned)) \
   X(ioctl, int, (int, unsigned long, ...)) \
   X(prctl, int, (int, ...)) \
@@ -96,8 +100,16 @@ static inline uint64_t tag_id(uint64_t tag) { return tag & LVLIP_TAG_ID_MASK; }
 
 static inline bool is_datagram(uint64_t tag) { return tag_state(tag) >= LVLIP_STATE_DATAGRAM; }
 
+static inline bool is_udp(uint64_t tag) {
+  return tag_state(tag) == LVLIP_STATE_DATAGRAM || tag_state(tag) == LVLIP_STATE_DATAGRAM_CONNECTED;
+}
+
 static inline bool is_echo(uint64_t tag) {
   return tag_state(tag) == LVLIP_STATE_ICMP || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
+}
+
+static inline bool is_raw(uint64_t tag) {
+  return tag_state(tag) == LVLIP_STATE_RAW || tag_state(tag) == LVLIP_STATE_RAW_CONNECTED;
 }
 
 static inline bool is_stream_data(uint64_t tag) {
@@ -178,15 +190,33 @@ ssize_t lvlip_end_of_stream(int fd, uint64_t tag);
 
 /* ---- datagram.c ---- */
 
-int lvlip_datagram_socket(int kind, int flags);
+/* protocol: of a raw socket; the others know theirs. */
+int lvlip_datagram_socket(int kind, int protocol, int flags);
 int lvlip_datagram_connect(int fd, uint64_t tag, const struct sockaddr *address, socklen_t length);
 ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int flags);
 ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, int flags);
 /* read(2) found a header in front of a message: takes it away. */
 ssize_t lvlip_datagram_strip(int fd, void *buffer, ssize_t length);
 int lvlip_take_datagram_error(int fd, uint64_t tag);
+/* Whether an error of the queue (IP_RECVERR) is what can be read next. */
+bool lvlip_has_queued_error(int fd, uint64_t tag);
 /* FIONREAD: bytes of the next message. */
 int lvlip_datagram_pending(int fd, uint64_t tag);
+
+/* ---- ancillary.c ---- */
+
+/* Puts one control message behind those that are there, if it fits. */
+void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size);
+/* What the program asked for with IP_RECVTTL, IP_RECVTOS, IP_PKTINFO and SO_TIMESTAMP, which the daemon remembers; the
+ * bytes used. */
+size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header);
+/* What the program says of a message: IP_TTL, IP_TOS, IP_PKTINFO. 0 or -1 with EINVAL. */
+int lvlip_read_control(const struct msghdr *message, struct lvlip_datagram *header);
+
+/* ---- poll.c ---- */
+
+/* From now on poll(2) tells errors of queues from messages. */
+void lvlip_want_errors(void);
 
 /* ---- diagnostics ---- */
 

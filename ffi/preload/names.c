@@ -59,6 +59,7 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *res
     case LVLIP_STATE_STREAM:
     case LVLIP_STATE_DATAGRAM_CONNECTED:
     case LVLIP_STATE_ICMP_CONNECTED:
+    case LVLIP_STATE_RAW_CONNECTED:
       break;
     default:
       return fail(ENOTCONN);

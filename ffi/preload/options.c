@@ -81,7 +81,7 @@ static int set_bytes(struct lvlip_record *record, const void *value, socklen_t l
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
-  if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP) return fail(ENOPROTOOPT);
+  if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP && level != SOL_RAW) return fail(ENOPROTOOPT);
   if (level == IPPROTO_TCP && is_datagram(tag)) return fail(ENOPROTOOPT);
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_SET_OPTION, 0);
@@ -92,6 +92,7 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
     /* Urgent data is always in line (RFC 6093). */
     return record.arg[2] != 0 ? 0 : fail(ENOPROTOOPT);
   }
+  if (level == IPPROTO_IP && name == IP_RECVERR && record.arg[2] != 0) lvlip_want_errors();
   tag = lvlip_attach(fd, tag);
   if (tag == 0) return -1;
   record.id = tag_id(tag);
@@ -117,15 +118,16 @@ static int give_int(int number, void *value, socklen_t *length) { return give(&n
 /* What can be said without asking the daemon; false if it is to be asked. */
 static bool get_local(int fd, uint64_t tag, int name, int *result) {
   bool datagram = is_datagram(tag);
-  bool icmp = tag_state(tag) == LVLIP_STATE_ICMP || tag_state(tag) == LVLIP_STATE_ICMP_CONNECTED;
+  bool icmp = is_echo(tag);
   switch (name) {
     case SO_TYPE:
-      *result = datagram ? SOCK_DGRAM : SOCK_STREAM;
+      *result = is_raw(tag) ? SOCK_RAW : datagram ? SOCK_DGRAM : SOCK_STREAM;
       return true;
     case SO_DOMAIN:
       *result = AF_INET;
       return true;
     case SO_PROTOCOL:
+      if (is_raw(tag)) return false;
       *result = icmp ? IPPROTO_ICMP : datagram ? IPPROTO_UDP : IPPROTO_TCP;
       return true;
     case SO_ACCEPTCONN:

@@ -38,6 +38,7 @@ enum lvlip_op {
 #define LVLIP_KIND_STREAM 1
 #define LVLIP_KIND_DATAGRAM 2
 #define LVLIP_KIND_ICMP 3
+#define LVLIP_KIND_RAW 4
 
 struct lvlip_endpoint {
   uint16_t family;
@@ -75,6 +76,8 @@ struct lvlip_option {
 #define LVLIP_DATAGRAM_TIMESTAMP 8u
 /* An error that IP_RECVERR keeps for MSG_ERRQUEUE, with the message that it is about. */
 #define LVLIP_DATAGRAM_QUEUED 16u
+/* The TOS octet is wanted; from a program: is the one to send with. */
+#define LVLIP_DATAGRAM_TOS 32u
 
 struct lvlip_datagram {
   uint32_t magic;
@@ -87,7 +90,7 @@ struct lvlip_datagram {
   uint8_t ttl;
   uint8_t icmp_type;
   uint8_t icmp_code;
-  uint8_t unused;
+  uint8_t tos;
   uint8_t reporter[4];
   uint32_t mtu;
   uint64_t timestamp_us;
@@ -114,7 +117,9 @@ enum lvlip_state {
   LVLIP_STATE_DATAGRAM = 7,
   LVLIP_STATE_DATAGRAM_CONNECTED = 8,
   LVLIP_STATE_ICMP = 9,
-  LVLIP_STATE_ICMP_CONNECTED = 10
+  LVLIP_STATE_ICMP_CONNECTED = 10,
+  LVLIP_STATE_RAW = 11,
+  LVLIP_STATE_RAW_CONNECTED = 12
 };
 
 #endif

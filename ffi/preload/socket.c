@@ -49,11 +49,13 @@ EXPORT int socket(int domain, int type, int protocol) {
       if (protocol != 0 && protocol != IPPROTO_TCP) return fail(EPROTONOSUPPORT);
       return stream_socket(flags);
     case SOCK_DGRAM:
-      if (protocol == IPPROTO_ICMP) return lvlip_datagram_socket(LVLIP_KIND_ICMP, flags);
+      if (protocol == IPPROTO_ICMP) return lvlip_datagram_socket(LVLIP_KIND_ICMP, 0, flags);
       if (protocol != 0 && protocol != IPPROTO_UDP) return fail(EPROTONOSUPPORT);
-      return lvlip_datagram_socket(LVLIP_KIND_DATAGRAM, flags);
+      return lvlip_datagram_socket(LVLIP_KIND_DATAGRAM, 0, flags);
     case SOCK_RAW:
-      return fail(EPERM);
+      if (protocol < 0 || protocol > IPPROTO_RAW) return fail(EINVAL);
+      if (protocol == 0) return fail(EPROTONOSUPPORT);
+      return lvlip_datagram_socket(LVLIP_KIND_RAW, protocol, flags);
     default:
       return fail(ESOCKTNOSUPPORT);
   }
@@ -145,6 +147,7 @@ EXPORT int shutdown(int fd, int how) {
     case LVLIP_STATE_FAILED:
     case LVLIP_STATE_DATAGRAM:
     case LVLIP_STATE_ICMP:
+    case LVLIP_STATE_RAW:
       return fail(how < SHUT_RD || how > SHUT_RDWR ? EINVAL : ENOTCONN);
     case LVLIP_STATE_LISTENING:
       /* A listener has nothing to write; what else is shut down ends the listening, and accept says so. */

@@ -29,6 +29,8 @@ export function control(
 ): number {
   const holder = service.byId.get(record.id);
   if (holder === undefined) return ENOENT;
+  const { role } = holder;
+  if (role instanceof DatagramRole) role.sendWritten(holder, service, now);
   switch (record.op) {
     case OP.bind:
       return bind(client, service, holder, record);

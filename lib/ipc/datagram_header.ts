@@ -11,12 +11,12 @@ import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
  * | 6  | u16 | port of the other side |
  * | 8  | u64 | the socket's id: nobody outside knows it, so no message can feign a header |
  * | 16 | 4 bytes | address of the other side; from a program: zeros mean the peer that `associate` named |
- * | 20 | 4 bytes | our address that it was sent to |
+ * | 20 | 4 bytes | our address that it was sent to; from a program: the one to send from, zeros are the socket's |
  * | 24 | i32 | errno, with `DATAGRAM_FAILED` |
- * | 28 | u8 x 4 | TTL, ICMP type, ICMP code, nothing |
+ * | 28 | u8 x 4 | TTL (from a program: 0 is the socket's), ICMP type, ICMP code, TOS |
  * | 32 | 4 bytes | who reported the error |
  * | 36 | u32 | the MTU that "fragmentation needed" named |
- * | 40 | u64 | when it came, microseconds since 1970 |
+ * | 40 | u64 | when it came, microseconds since 1970; of an error always, so that it can be told from others |
  *
  * From the daemon a header comes when the socket is not connected, when the program asked for what only a header
  * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP), and with errors. From a program it may always come.
@@ -32,6 +32,8 @@ export const DATAGRAM_PKTINFO = 4;
 export const DATAGRAM_TIMESTAMP = 8;
 /** An error for MSG_ERRQUEUE (IP_RECVERR), with the message that it is about. */
 export const DATAGRAM_QUEUED = 16;
+/** The program wants the TOS octet; from a program: the TOS octet to send with is set. */
+export const DATAGRAM_TOS = 32;
 
 /** Writes the header for a message that was received. */
 export function encodeDatagram(
@@ -52,7 +54,7 @@ export function encodeDatagram(
   view.setUint8(28, datagram.ttl);
   view.setUint8(29, failed ? datagram.icmpType : 0);
   view.setUint8(30, failed ? datagram.icmpCode : 0);
-  view.setUint8(31, 0);
+  view.setUint8(31, datagram.tos & 0xff);
   view.setInt32(32, failed ? datagram.sourceAddress : 0);
   view.setUint32(36, failed ? datagram.mtu : 0, true);
   view.setBigUint64(40, BigInt(Math.round(timestampUs)), true);
@@ -69,11 +71,18 @@ export function encodeFailure(view: DataView, id: bigint, errno: number): void {
 
 /** Reads the header of a message from a program, of `length` bytes in all: how many of them it is, 0 if there is none. */
 export function decodeDatagram(view: DataView, length: number, id: bigint, datagram: Datagram): number {
-  datagram.address = datagram.port = datagram.ttl = 0;
+  datagram.address =
+    datagram.port =
+    datagram.ttl =
+    datagram.fromAddress =
+      0;
+  datagram.tos = -1;
   if (length < DATAGRAM_HEADER || view.getUint32(0, true) !== DATAGRAM_MAGIC) return 0;
   if (view.getBigUint64(8, true) !== id) return 0;
   datagram.address = view.getInt32(16);
   datagram.port = view.getUint16(6, true);
   datagram.ttl = view.getUint8(28);
+  datagram.fromAddress = view.getInt32(20);
+  if ((view.getUint16(4, true) & DATAGRAM_TOS) !== 0) datagram.tos = view.getUint8(31);
   return DATAGRAM_HEADER;
 }

@@ -1,5 +1,5 @@
 import { Memory } from "../buffer/memory.ts";
-import { EAGAIN, EINVAL, EMFILE, ENOPROTOOPT } from "../errno.ts";
+import { EAGAIN, EINVAL, EMFILE, EMSGSIZE, ENOPROTOOPT, EPERM } from "../errno.ts";
 import {
   Datagram,
   DATAGRAM_CAPACITY,
@@ -8,6 +8,7 @@ import {
   IP_RECVERR,
   IPPROTO_IP,
   READY_READ_CLOSED,
+  SocketKind,
   SOL_SOCKET,
 } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
@@ -16,6 +17,7 @@ import {
   DATAGRAM_PKTINFO,
   DATAGRAM_QUEUED,
   DATAGRAM_TIMESTAMP,
+  DATAGRAM_TOS,
   DATAGRAM_TTL,
   decodeDatagram,
   encodeDatagram,
@@ -29,9 +31,17 @@ import { makeTag, TAG_STATE } from "./tag.ts";
 /** Messages in each direction before the others have their turn. */
 const BUDGET = 64;
 
+/** More messages than a Unix socket holds. */
+const MAX_WRITTEN = 1024;
+
 const IP_PKTINFO = 8;
 const IP_RECVTTL = 12;
+const IP_RECVTOS = 13;
 const SO_TIMESTAMP = 29;
+
+/** The kinds of sockets that carry messages, and what the program's end says that it is. */
+type MessageKind = Exclude<SocketKind, typeof SocketKind.stream>;
+const STATE_OF = { 2: TAG_STATE.datagram, 3: TAG_STATE.icmp, 4: TAG_STATE.raw } as const;
 
 /** Where a message lies on its way: header, then payload. One message at a time. */
 const buffer = new Memory(DATAGRAM_HEADER + DATAGRAM_CAPACITY);
@@ -39,7 +49,7 @@ const datagram = new Datagram();
 
 /** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
 export class DatagramRole implements Role {
-  readonly #kind: 2 | 3;
+  readonly #kind: MessageKind;
   /** What the program wants to be told of each message: DATAGRAM_* bits. */
   #wants = 0;
   #queuesErrors = false;
@@ -49,14 +59,21 @@ export class DatagramRole implements Role {
   /** A message that the program's socket had no room for. */
   #incoming: Uint8Array<ArrayBuffer> | null = null;
 
-  private constructor(kind: 2 | 3) {
+  private constructor(kind: MessageKind) {
     this.#kind = kind;
   }
 
   /** Makes a socket and sends the program's end as the answer to `client`; 0 or an errno to answer with. */
-  static begin(client: ClientSocket, service: Service, kind: 2 | 3, now: number): number {
+  static begin(
+    client: ClientSocket,
+    service: Service,
+    kind: MessageKind,
+    protocol: number,
+    now: number,
+  ): number {
     const { host, stack, record } = service;
-    const handle = stack.socket(kind);
+    if (kind === SocketKind.raw && !service.mayOpenRaw(client.peer)) return EPERM;
+    const handle = stack.socket(kind, protocol);
     if (handle < 0) return -handle;
     const pair = host.socketPair(SOCK_SEQPACKET);
     const socket = typeof pair === "number"
@@ -69,13 +86,26 @@ export class DatagramRole implements Role {
     }
     service.attach(socket, handle);
     service.identify(socket, service.newSocketId());
-    host.setTag(pair[1], makeTag(kind === 2 ? TAG_STATE.datagram : TAG_STATE.icmp, socket.id));
+    host.setTag(pair[1], makeTag(STATE_OF[kind], socket.id));
     record.reset(OP.socket).id = socket.id;
     encodeRecord(record, service.scratch.view, 0);
     const sent = host.sendDescriptor(client.fd, pair[1], service.scratch, 0, RECORD_SIZE);
     host.close(pair[1]);
     // A program that has gone takes its socket with it, whose hang-up tells.
     return sent === RECORD_SIZE ? 0 : EMFILE;
+  }
+
+  /**
+   * Sends what the program has written already, before a call changes how or where to: calls come on another connection,
+   * and could overtake it.
+   */
+  sendWritten(client: ClientSocket, service: Service, now: number): void {
+    client.readable = true;
+    for (let left = MAX_WRITTEN; left > 0 && this.#outgoing === null; left--) {
+      const length = receive(client, service);
+      // Nothing: there are no more, or the program has gone, which `run` finds out.
+      if (length <= 0 || !this.#send(client, service, length, now)) return;
+    }
   }
 
   /** connect(2): address 0 dissolves it. 0 or an errno. */
@@ -150,7 +180,8 @@ export class DatagramRole implements Role {
       this.#outgoing = buffer.bytes.slice(0, length);
       return false;
     }
-    if (sent < 0) this.#deliverError(client, service, -sent);
+    if (sent === -EMSGSIZE && this.#queuesErrors) this.#deliverTooBig(client, service, now);
+    else if (sent < 0) this.#deliverError(client, service, -sent);
     return true;
   }
 
@@ -177,13 +208,31 @@ export class DatagramRole implements Role {
     const bare = this.#connected && this.#wants === 0 && !failed;
     const header = bare ? 0 : DATAGRAM_HEADER;
     if (!bare) {
-      const flags = failed ? DATAGRAM_QUEUED : this.#wants;
-      const ageUs = now - datagram.receivedAtUs;
-      const timestampUs = (flags & DATAGRAM_TIMESTAMP) === 0 ? 0 : service.host.wallClockUs() - ageUs;
+      const flags = this.#wants | (failed ? DATAGRAM_QUEUED : 0);
+      const isTimed = failed || (flags & DATAGRAM_TIMESTAMP) !== 0;
+      const timestampUs = isTimed ? service.host.wallClockUs() - (now - datagram.receivedAtUs) : 0;
       encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
     }
     buffer.bytes.set(datagram.bytes.subarray(0, length), header);
     this.#give(client, service, header + length);
+  }
+
+  /** As Linux: with IP_RECVERR the queue of errors tells the MTU that the message in `datagram` does not fit. */
+  #deliverTooBig(client: ClientSocket, service: Service, now: number): void {
+    if (datagram.address === 0) {
+      service.stack.name(client.handle, service.name);
+      datagram.address = service.name.remoteAddress;
+      datagram.port = service.name.remotePort;
+    }
+    datagram.kind = DATAGRAM_ERROR;
+    datagram.errno = EMSGSIZE;
+    datagram.icmpType =
+      datagram.icmpCode =
+      datagram.sourceAddress =
+      datagram.localAddress =
+        0;
+    datagram.receivedAtUs = now;
+    this.#deliver(client, service, 0, now);
   }
 
   #deliverError(client: ClientSocket, service: Service, errno: number): void {
@@ -223,5 +272,6 @@ function receive(client: ClientSocket, service: Service): number {
 function bitOf(level: number, name: number): number {
   if (level === SOL_SOCKET) return name === SO_TIMESTAMP ? DATAGRAM_TIMESTAMP : 0;
   if (level !== IPPROTO_IP) return 0;
+  if (name === IP_RECVTOS) return DATAGRAM_TOS;
   return name === IP_RECVTTL ? DATAGRAM_TTL : name === IP_PKTINFO ? DATAGRAM_PKTINFO : 0;
 }

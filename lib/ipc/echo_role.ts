@@ -91,6 +91,7 @@ export class EchoRole implements Role {
     datagram.address = record.remote.address;
     datagram.port = 0;
     datagram.ttl = ttl;
+    datagram.tos = -1;
     datagram.offset = 0;
     datagram.length = ICMP_HEADER + size;
     const result = service.stack.sendTo(client.handle, datagram, now);

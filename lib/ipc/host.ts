@@ -54,7 +54,7 @@ export const EPOLLRDHUP = 0x2000;
 
 /** What the server needs of the stack: the shape of `Stack`, so that tests can put another one in its place. */
 export interface SocketLayer {
-  socket(kind: 1 | 2 | 3): number;
+  socket(kind: 1 | 2 | 3 | 4, protocol?: number): number;
   bind(handle: number, address: IpAddress, port: number): number;
   listen(handle: number, backlog: number): number;
   connect(handle: number, address: IpAddress, port: number, now: number): number;
@@ -75,5 +75,5 @@ export interface SocketLayer {
   takeError(handle: number): number;
   setCongestion(handle: number, algorithm: string): number;
   info(handle: number): TcpInfo;
-  serves(kind: 1 | 2 | 3, address: IpAddress, port: number): boolean;
+  serves(kind: 1 | 2 | 3 | 4, address: IpAddress, port: number): boolean;
 }

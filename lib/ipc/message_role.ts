@@ -122,6 +122,7 @@ export class MessageRole implements Role {
     datagram.address = isNamed ? remote.address : 0;
     datagram.port = isNamed ? remote.port : 0;
     datagram.ttl = datagram.offset = 0;
+    datagram.tos = -1;
     datagram.length = length;
     datagram.bytes.set(input.bytes.subarray(start, start + length));
     const sent = isNamed && remote.port === 0 ? -EINVAL : service.stack.sendTo(client.handle, datagram, now);

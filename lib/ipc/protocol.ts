@@ -36,7 +36,8 @@
  *   microseconds, arg3 = TTL, arg4 = 0 or, where the payload is not what was sent, (offset + 1) * 256 + what came; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
  *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message, arg1 = the MTU that the request was too large for or 0.
  * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
- * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo). The answer has an id. A stream: this connection is now a
+ * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo, 4 raw: for root and the daemon's owner, others get EPERM; arg1 =
+ *   protocol). The answer has an id. A stream: this connection is now a
  *   socket that can be bound and have options, by its id; `connect` then follows on it, or `listen` with its id. Other
  *   kinds: the answer has a SOCK_SEQPACKET socket attached, each message of which is a datagram, see `DATAGRAM_HEADER`.
  * - `bind`: id, local. `names`: id; the answer has both names, arg0 = state as RFC 9293 numbers it here, arg1 and arg2 =

@@ -129,7 +129,8 @@ function checkFields(record: ProtocolRecord): number {
   }
   if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
-  if ((op === OP.socket || op === OP.serves) && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
+  if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 4)) return EINVAL;
+  if (op === OP.serves && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
   return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;
 }
 
@@ -177,14 +178,18 @@ function serve(
     case OP.settings:
       return settings(client, service, record.id);
     case OP.socket:
-      return socket(client, service, record.arg0 as SocketKind, now);
+      return socket(client, service, record, now);
     default:
       return control(client, service, record, length, now);
   }
 }
 
-function socket(client: ClientSocket, service: Service, kind: SocketKind, now: number): number {
-  return kind === 1 ? SocketRole.begin(client, service) : DatagramRole.begin(client, service, kind, now);
+function socket(client: ClientSocket, service: Service, record: ProtocolRecord, now: number): number {
+  const { arg0, arg1: protocol } = record;
+  const kind = arg0 as SocketKind;
+  return kind === 1
+    ? SocketRole.begin(client, service)
+    : DatagramRole.begin(client, service, kind, protocol, now);
 }
 
 function serves(client: ClientSocket, service: Service, record: ProtocolRecord): number {

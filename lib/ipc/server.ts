@@ -70,7 +70,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#service = new Service(options.stack, options.host, options.describe);
+    this.#service = new Service(options.stack, options.host, options.describe, options.uid);
     this.#acceptable = new Set(options.listeners);
     for (const listener of options.listeners) options.host.watch(listener);
   }

@@ -58,11 +58,12 @@ export class Service {
   readonly #strangersPerUser = new Map<number, number>();
   #runnable: ClientSocket[] = [];
 
-  /** `describe`: the text that `status` answers with, JSON. */
+  /** `describe`: the text that `status` answers with, JSON; `ownerUid`: whose daemon it is. */
   constructor(
     readonly stack: SocketLayer,
     readonly host: UnixHost,
     readonly describe: (now: number) => string,
+    readonly ownerUid: number,
   ) {
     this.pass = host.randomId();
   }
@@ -188,6 +189,11 @@ export class Service {
 
   #countsFor(client: ClientSocket): Map<number, number> {
     return client.isStranger ? this.#strangersPerUser : this.#perUser;
+  }
+
+  /** Raw sockets are for root and for who runs the daemon: CAP_NET_RAW's place. */
+  mayOpenRaw({ uid }: PeerCredentials): boolean {
+    return uid === 0 || uid === this.ownerUid;
   }
 
   /** The client gets a turn when a descriptor was given back. */

@@ -5,7 +5,7 @@
 const MAGIC = 0x1f7n;
 
 /** What a socket that the daemon makes is; the library knows more states. */
-export const TAG_STATE = { stream: 4, datagram: 7, icmp: 9 } as const;
+export const TAG_STATE = { stream: 4, datagram: 7, icmp: 9, raw: 11 } as const;
 export type TagState = typeof TAG_STATE[keyof typeof TAG_STATE];
 
 export function makeTag(state: TagState, id: bigint): bigint {

@@ -2,7 +2,8 @@ import { EADDRINUSE, EADDRNOTAVAIL, EINVAL } from "../errno.ts";
 import { ANY, type IpAddress, isMulticast } from "../wire/address.ts";
 import type { Core } from "./core.ts";
 import { Binding, type PortSpace } from "./port_space.ts";
-import { Phase, type Socket } from "./socket.ts";
+import { bindRaw } from "./raw_socket.ts";
+import { Phase, RawSocket, type Socket } from "./socket.ts";
 import { SocketKind } from "./socket_types.ts";
 
 const MAX_PORT = 65535;
@@ -15,6 +16,7 @@ export function portSpaceOf(core: Core, socket: Socket): PortSpace {
 
 /** bind(2). Port 0: any that is free. */
 export function bindSocket(core: Core, socket: Socket, address: IpAddress, port: number): number {
+  if (socket instanceof RawSocket) return bindRaw(core, socket, address);
   if (socket.binding !== null) return -EINVAL;
   if (socket.kind === SocketKind.stream && socket.phase !== Phase.UNCONNECTED) return -EINVAL;
   if (!Number.isInteger(port) || port < 0 || port > MAX_PORT) return -EINVAL;

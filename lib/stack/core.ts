@@ -26,6 +26,7 @@ import { PathMtuCache } from "./path_mtu.ts";
 import { PortSpace } from "./port_space.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
+import { RawTable } from "./raw_table.ts";
 import { Reassembly } from "./reassembly.ts";
 import { LocalAddresses, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
@@ -108,6 +109,7 @@ export class Core {
   readonly udpPorts = new PortSpace();
   /** Of ICMP echo the identifiers are the ports. */
   readonly echoPorts = new PortSpace();
+  readonly rawSockets = new RawTable();
   readonly ephemeral: EphemeralPorts;
   readonly initialSequence: InitialSequence;
   readonly synCookies: SynCookies;

@@ -1,13 +1,12 @@
 import { DROP } from "../wire/drop.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
-import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
 import { EHOSTUNREACH, EMSGSIZE } from "../errno.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
 import type { Packet } from "./packet.ts";
 import type { DatagramSocket } from "./socket.ts";
-import { DATAGRAM_ERROR } from "./socket_types.ts";
+import { DATAGRAM_ERROR, SocketKind } from "./socket_types.ts";
 
 /** What a queued message costs beside its bytes, so that a flood of empty ones is bounded too. */
 const OVERHEAD = 256;
@@ -76,7 +75,7 @@ function queueOwnReport(
   mtu: number,
   now: number,
 ): void {
-  const skipped = packet.protocol === IP_PROTOCOL.udp ? UDP_HEADER : 0;
+  const skipped = socket.kind === SocketKind.datagram ? UDP_HEADER : 0;
   const length = packet.length - skipped;
   if (!hasRoom(socket, length)) return;
   const message = core.packets.acquire(length);

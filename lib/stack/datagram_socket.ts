@@ -17,19 +17,25 @@ import { emitUdp, UDP_CHECKSUM_OFFSET, UDP_HEADER } from "../wire/udp.ts";
 import { chooseAnyPort, hold, portSpaceOf } from "./bind.ts";
 import { type Core, LOCALHOST } from "./core.ts";
 import type { Packet } from "./packet.ts";
-import type { DatagramSocket } from "./socket.ts";
+import { buildRaw, checkHeader, connectRaw } from "./raw_socket.ts";
+import { type DatagramSocket, RawSocket } from "./socket.ts";
 import { type Datagram, IP_PMTUDISC, SHUT_RD, SHUT_RDWR, SHUT_WR, SocketKind } from "./socket_types.ts";
 
 /** Most that an IP packet carries. */
 const MAX_PAYLOAD = 65535 - IPV4_HEADER;
 
-/** connect(2) of a datagram socket: whom `sendTo` sends to by default, and from whom alone it hears. */
+/**
+ * connect(2) of a datagram socket: whom `sendTo` sends to by default, and from whom alone it hears; address and port 0
+ * dissolve it.
+ */
 export function connectDatagram(
   core: Core,
   socket: DatagramSocket,
   address: IpAddress,
   port: number,
 ): number {
+  if (address === ANY && port === 0) return dissolve(socket);
+  if (socket instanceof RawSocket) return connectRaw(core, socket, address, port);
   const remote = address === ANY ? LOCALHOST : address;
   const source = sourceOf(core, socket, remote);
   if (source === ANY) return -ENETUNREACH;
@@ -43,6 +49,13 @@ export function connectDatagram(
   }
   socket.remoteAddress = remote;
   socket.remotePort = port;
+  return 0;
+}
+
+/** It has no peer any more. */
+function dissolve(socket: DatagramSocket): number {
+  socket.remoteAddress = ANY;
+  socket.remotePort = 0;
   return 0;
 }
 
@@ -63,7 +76,9 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
   if (destination === ANY) return -EDESTADDRREQ;
   const refused = checkMessage(core, socket, message, destination, port);
   if (refused !== 0) return refused;
-  const source = sourceOf(core, socket, destination);
+  const { fromAddress } = message;
+  if (fromAddress !== ANY && !core.local.has(fromAddress)) return -EINVAL;
+  const source = fromAddress !== ANY ? fromAddress : sourceOf(core, socket, destination);
   if (source === ANY) return -ENETUNREACH;
   if (socket.binding === null) {
     const space = portSpaceOf(core, socket);
@@ -76,13 +91,15 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
     core.blockedSockets++;
     return -EAGAIN;
   }
-  const packet = socket.kind === SocketKind.icmp
+  const packet = socket instanceof RawSocket
+    ? buildRaw(core, socket, message, source, destination)
+    : socket.kind === SocketKind.icmp
     ? buildEcho(core, socket, message)
     : buildUdp(core, socket, message, source, destination, port);
   packet.source = source;
   packet.destination = destination;
   packet.ttl = message.ttl > 0 ? message.ttl : isMulticast(destination) ? 1 : socket.ttl;
-  packet.tos = socket.tos;
+  packet.tos = message.tos >= 0 ? message.tos : socket.tos;
   setFragmentation(packet, socket.mtuDiscover);
   packet.socket = socket.handle;
   core.outbox.push(packet);
@@ -102,15 +119,17 @@ function checkMessage(
       `Cannot send: ${length} bytes at ${offset} are not within the message's ${bytes.length} bytes`,
     );
   }
+  if (core.local.isBroadcast(destination) && !socket.broadcast) return -EACCES;
   let header = 0;
-  if (socket.kind === SocketKind.icmp) {
+  if (socket instanceof RawSocket) {
+    if (socket.includesHeader) return checkHeader(core, message, destination);
+  } else if (socket.kind === SocketKind.icmp) {
     if (length < ICMP_HEADER) return -EINVAL;
     if (bytes[offset] !== ICMP_TYPE.echoRequest || bytes[offset + 1] !== 0) return -EINVAL;
   } else {
     if (port < 1 || port > 65535) return -EINVAL;
     header = UDP_HEADER;
   }
-  if (core.local.isBroadcast(destination) && !socket.broadcast) return -EACCES;
   const most = longest(core, socket, destination);
   if (header + length <= most) return 0;
   message.mtu = most + IPV4_HEADER;
@@ -202,6 +221,7 @@ export function receiveMessageInto(core: Core, socket: DatagramSocket, message: 
   message.localAddress = packet.destination;
   message.localPort = packet.destinationPort;
   message.ttl = packet.ttl;
+  message.tos = packet.tos;
   message.kind = packet.kind;
   message.icmpType = packet.icmpType;
   message.icmpCode = packet.icmpCode;
@@ -225,7 +245,11 @@ export function shutdownDatagram(core: Core, socket: DatagramSocket, how: number
 
 /** close(2): what waits to be sent is sent still, what waits to be read is dropped. */
 export function closeDatagram(core: Core, socket: DatagramSocket): void {
-  if (socket.binding !== null) portSpaceOf(core, socket).remove(socket.binding);
-  socket.binding = null;
+  if (socket instanceof RawSocket) {
+    core.rawSockets.remove(socket);
+  } else {
+    if (socket.binding !== null) portSpaceOf(core, socket).remove(socket.binding);
+    socket.binding = null;
+  }
   socket.queue.clear(core.packets);
 }

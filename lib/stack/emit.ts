@@ -67,7 +67,7 @@ function fillIpOfPacket(core: Core, packet: Packet, mtu: number): number {
   if (!isWhole) counters.ipFragmented++;
   if (packet.protocol === IP_PROTOCOL.icmp) counters.icmpOut++;
   else if (packet.protocol === IP_PROTOCOL.udp) counters.udpOut++;
-  else counters.tcpOut++;
+  else if (packet.protocol === IP_PROTOCOL.tcp) counters.tcpOut++;
   return length;
 }
 
@@ -90,9 +90,16 @@ export function emitPacket(
 ): boolean {
   emitLink(core, frame, link, mac);
   const start = packet.sent;
-  const length = fillIpOfPacket(core, packet, mtu);
-  emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
-  frame.length = ETHERNET_HEADER + IPV4_HEADER;
+  let length = packet.length;
+  frame.length = ETHERNET_HEADER;
+  if (packet.hasHeader) {
+    packet.sent = length;
+    core.counters.ipOut++;
+  } else {
+    length = fillIpOfPacket(core, packet, mtu);
+    emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
+    frame.length += IPV4_HEADER;
+  }
   const { payload } = frame;
   payload.memory = packet.memory;
   payload.offset1 = packet.offset + start;
@@ -104,11 +111,16 @@ export function emitPacket(
 /** Takes a packet to ourselves in, at once: it never sees the wire. */
 export function loopPacket(core: Core, packet: Packet, now: number): void {
   const memory = core.loopbackMemory;
-  const length = IPV4_HEADER + packet.length;
-  fillIpOfPacket(core, packet, MAX_PACKET);
-  emitIp(core, memory, 0, length);
+  const headerLength = packet.hasHeader ? 0 : IPV4_HEADER;
+  const length = headerLength + packet.length;
+  if (packet.hasHeader) {
+    core.counters.ipOut++;
+  } else {
+    fillIpOfPacket(core, packet, MAX_PACKET);
+    emitIp(core, memory, 0, length);
+  }
   const { offset } = packet;
-  memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), IPV4_HEADER);
+  memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), headerLength);
   loopInput(core, memory, length, now);
 }
 

@@ -33,7 +33,7 @@ export class Identifications {
 
 /** Whether what is left of the packet fits into one of `mtu` bytes. */
 export function fits(packet: Packet, mtu: number): boolean {
-  return packet.length - packet.sent + IPV4_HEADER <= mtu;
+  return packet.length - packet.sent + (packet.hasHeader ? 0 : IPV4_HEADER) <= mtu;
 }
 
 /**

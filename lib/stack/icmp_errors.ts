@@ -20,7 +20,8 @@ import { touch } from "./connections.ts";
 import type { Core } from "./core.ts";
 import { receiveMessage } from "./datagram_input.ts";
 import { findDatagramSocket, findEchoSocket } from "./datagram_lookup.ts";
-import type { DatagramSocket } from "./socket.ts";
+import { hears } from "./raw_socket.ts";
+import { type DatagramSocket, RawSocket } from "./socket.ts";
 import { DATAGRAM_ERROR, IP_PMTUDISC } from "./socket_types.ts";
 
 /** Linux's icmp_err_convert: the errno of each code of "destination unreachable" ... */
@@ -63,6 +64,7 @@ export function icmpErrorInput(core: Core, arrival: Arrival, now: number): void 
   if (icmp.type === ICMP_TYPE.unreachable && icmp.code >= UNREACHABLE_ERRNO.length) {
     return core.drop(DROP.icmpCodeUnknown);
   }
+  const isHeard = tellRawSockets(core, arrival, now);
   switch (quoted.protocol) {
     case IP_PROTOCOL.tcp:
       return tellConnection(core, arrival, now);
@@ -70,7 +72,7 @@ export function icmpErrorInput(core: Core, arrival: Arrival, now: number): void 
     case IP_PROTOCOL.icmp:
       return tellSocket(core, arrival, now);
     default:
-      return core.drop(DROP.icmpNoSocket);
+      if (!isHeard) core.drop(DROP.icmpNoSocket);
   }
 }
 
@@ -141,7 +143,7 @@ function learnFromConnection(
 }
 
 function tellSocket(core: Core, arrival: Arrival, now: number): void {
-  const { icmp, quoted } = arrival;
+  const { quoted } = arrival;
   const isUdp = quoted.protocol === IP_PROTOCOL.udp;
   const socket = isUdp
     ? findDatagramSocket(core, quoted.source, quoted.sourcePort, quoted.destination, quoted.destinationPort)
@@ -149,6 +151,24 @@ function tellSocket(core: Core, arrival: Arrival, now: number): void {
     ? findEchoSocket(core, quoted.source, quoted.identifier, quoted.destination)
     : null;
   if (socket === null) return core.drop(DROP.icmpNoSocket);
+  tell(core, socket, arrival, isUdp ? UDP_HEADER : 0, now);
+}
+
+/** Every raw socket that could have sent it is told. True if there was one. */
+function tellRawSockets(core: Core, arrival: Arrival, now: number): boolean {
+  const { protocol, source, destination } = arrival.quoted;
+  let isHeard = false;
+  for (const socket of core.rawSockets.of(protocol)) {
+    if (!hears(socket, source, destination)) continue;
+    isHeard = true;
+    tell(core, socket, arrival, 0, now);
+  }
+  return isHeard;
+}
+
+/** `skipped`: bytes of the transport's header, which an error message leaves out. */
+function tell(core: Core, socket: DatagramSocket, arrival: Arrival, skipped: number, now: number): void {
+  const { icmp, quoted } = arrival;
   const isTooBig = isFragmentationNeeded(arrival);
   if (isTooBig) {
     core.learnPathMtu(quoted.destination, namedMtu(arrival), now);
@@ -160,7 +180,7 @@ function tellSocket(core: Core, arrival: Arrival, now: number): void {
     socket.error = errnoOf(icmp.type, icmp.code);
     core.sockets.markReady(socket);
   }
-  if (socket.receivesErrors) queueError(core, socket, arrival, isUdp ? UDP_HEADER : 0, now);
+  if (socket.receivesErrors) queueError(core, socket, arrival, skipped, now);
 }
 
 /** The error as a message, with what is quoted of ours from behind the headers on. */
@@ -172,7 +192,11 @@ function queueError(
   now: number,
 ): void {
   const { icmp, quoted } = arrival;
-  const headerLength = (arrival.memory!.bytes[icmp.payloadOffset] & 0xf) << 2;
+  const isRaw = socket instanceof RawSocket;
+  // As Linux: who writes the IP header is shown it.
+  const headerLength = isRaw && socket.includesHeader
+    ? 0
+    : (arrival.memory!.bytes[icmp.payloadOffset] & 0xf) << 2;
   const offset = icmp.payloadOffset + headerLength + skipped;
   const length = Math.min(icmp.payloadLength, quoted.totalLength) - headerLength - skipped;
   const message = receiveMessage(core, socket, arrival, offset, Math.max(0, length), now);
@@ -184,7 +208,7 @@ function queueError(
   message.mtu = isFragmentationNeeded(arrival) ? namedMtu(arrival) : 0;
   message.reporter = message.source;
   message.source = quoted.destination;
-  message.sourcePort = quoted.destinationPort;
+  message.sourcePort = isRaw ? 0 : quoted.destinationPort;
   message.destination = quoted.source;
   message.destinationPort = skipped === 0 ? quoted.identifier : quoted.sourcePort;
 }

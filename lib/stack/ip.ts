@@ -10,6 +10,7 @@ import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
 import { icmpInput } from "./icmp.ts";
 import { sendIcmpError } from "./icmp_send.ts";
+import { rawInput } from "./raw_socket.ts";
 import { fragmentInput } from "./reassembly.ts";
 import { tcpInput } from "./tcp_input.ts";
 import { udpInput } from "./udp.ts";
@@ -66,6 +67,7 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
   if (ip.sourceRoute) return core.drop(DROP.ipSourceRoute);
   const isFragment = ip.moreFragments || ip.fragmentOffset !== 0;
   if (isFragment && !fragmentInput(core, arrival, now)) return;
+  const isHeard = rawInput(core, arrival, now);
   switch (ip.protocol) {
     case IP_PROTOCOL.tcp:
       return tcpInput(core, arrival, now);
@@ -74,6 +76,7 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
     case IP_PROTOCOL.icmp:
       return icmpInput(core, arrival, now);
   }
+  if (isHeard) return;
   core.drop(DROP.ipProtocolUnknown);
   sendIcmpError(core, arrival, ICMP_TYPE.unreachable, ICMP_UNREACHABLE.protocol, 0, now);
 }

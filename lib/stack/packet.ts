@@ -24,6 +24,8 @@ export class Packet {
   discoversMtu = false;
   /** Only the device's MTU counts: what ICMP told of the path does not. */
   ignoresPathMtu = false;
+  /** A program wrote the IP header, which its bytes begin with: it goes out as it is (IP_HDRINCL). */
+  hasHeader = false;
   /** Payload bytes that went out in fragments already. */
   sent = 0;
   /** Of the fragments; chosen with the first. */
@@ -80,7 +82,11 @@ export class PacketPool {
       packet.reporter =
         0;
     packet.kind = 0;
-    packet.dontFragment = packet.discoversMtu = packet.ignoresPathMtu = false;
+    packet.dontFragment =
+      packet.discoversMtu =
+      packet.ignoresPathMtu =
+      packet.hasHeader =
+        false;
     packet.sent = packet.identification = 0;
     packet.socket = -1;
     return packet;

@@ -1,9 +1,10 @@
 import type { Tcb } from "../tcp/tcb.ts";
 import { ANY, type IpAddress } from "../wire/address.ts";
+import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { type Connection, DEFAULT_TTL } from "./connection.ts";
 import type { Listener } from "./listener.ts";
 import { PacketQueue } from "./packet.ts";
-import type { Binding } from "./port_space.ts";
+import { Binding } from "./port_space.ts";
 import { IP_PMTUDISC, SocketKind } from "./socket_types.ts";
 
 /** Linux's default `net.core.rmem_default`, for datagrams. */
@@ -44,7 +45,7 @@ export class StreamSocket extends BaseSocket {
   }
 }
 
-/** A UDP or an ICMP echo socket. */
+/** A socket for messages: UDP, ICMP echo, or raw. */
 export class DatagramSocket extends BaseSocket {
   /** Where connect(2) pointed it; ANY: nowhere. */
   remoteAddress: IpAddress = ANY;
@@ -64,9 +65,25 @@ export class DatagramSocket extends BaseSocket {
   /** It found the send queue full, and is told when there is room. */
   isBlocked = false;
 
-  constructor(readonly kind: typeof SocketKind.datagram | typeof SocketKind.icmp) {
+  constructor(readonly kind: Exclude<SocketKind, typeof SocketKind.stream>) {
     super();
     this.receivesErrors = kind === SocketKind.icmp;
+  }
+}
+
+/** A raw socket. Its "port" is the protocol, as Linux has it, and it always holds that. */
+export class RawSocket extends DatagramSocket {
+  override binding: Binding;
+  /** IP_HDRINCL: what is sent brings its IP header. */
+  includesHeader: boolean;
+  /** ICMP_FILTER: the ICMP types it does not want, a bit each. */
+  icmpFilter = 0;
+
+  /** `protocol`: as IP numbers them, 1 to 255. Of 255 nothing is ever received, so it is for who writes the header. */
+  constructor(readonly protocol: number) {
+    super(SocketKind.raw);
+    this.binding = new Binding(ANY, protocol, false);
+    this.includesHeader = protocol === IP_PROTOCOL.raw;
   }
 }
 

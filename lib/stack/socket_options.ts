@@ -5,7 +5,8 @@ import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { DEFAULT_TTL } from "./connection.ts";
 import { touch } from "./connections.ts";
 import type { Core } from "./core.ts";
-import { type DatagramSocket, type Socket, type StreamSocket } from "./socket.ts";
+import { getRawOption, setRawOption } from "./raw_socket.ts";
+import { type DatagramSocket, RawSocket, type Socket, type StreamSocket } from "./socket.ts";
 import {
   IP_MTU,
   IP_MTU_DISCOVER,
@@ -30,6 +31,7 @@ import {
 const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
 /** The two bits of the TOS octet that belong to ECN (RFC 3168), which TCP sets itself. */
 const ECN_MASK = 3;
 const MIN_RECEIVE_BUFFER = 2304;
@@ -45,6 +47,10 @@ export function setSocketOption(
   now: number,
 ): number {
   if (level === SOL_SOCKET && setReuse(socket, name, value)) return 0;
+  if (socket instanceof RawSocket) {
+    const result = setRawOption(socket, level, name, value);
+    if (result !== -ENOPROTOOPT) return result;
+  }
   if (level === IPPROTO_IP) return setIpOption(socket, name, value);
   if (socket.kind !== SocketKind.stream) return setDatagramOption(socket, level, name, value);
   const result = setOption(socket.tcb, level, name, value, now);
@@ -118,6 +124,10 @@ export function getSocketOption(core: Core, socket: Socket, level: number, name:
     const common = getCommonOption(socket, name);
     if (common !== -ENOPROTOOPT) return common;
   }
+  if (socket instanceof RawSocket) {
+    const value = getRawOption(socket, level, name);
+    if (value !== -ENOPROTOOPT) return value;
+  }
   if (level === IPPROTO_IP) return getIpOption(core, socket, name);
   if (socket.kind === SocketKind.stream) return getOption(socket.tcb, level, name);
   return level === SOL_SOCKET ? getDatagramOption(socket, name) : -ENOPROTOOPT;
@@ -131,11 +141,12 @@ function getCommonOption(socket: Socket, name: number): number {
     case SO_REUSEPORT:
       return socket.reusePort ? 1 : 0;
     case SO_TYPE:
-      return isStream ? SOCK_STREAM : SOCK_DGRAM;
+      return isStream ? SOCK_STREAM : socket.kind === SocketKind.raw ? SOCK_RAW : SOCK_DGRAM;
     case SO_DOMAIN:
       return AF_INET;
     case SO_PROTOCOL:
       if (isStream) return IP_PROTOCOL.tcp;
+      if (socket instanceof RawSocket) return socket.protocol;
       return socket.kind === SocketKind.datagram ? IP_PROTOCOL.udp : IP_PROTOCOL.icmp;
     case SO_ACCEPTCONN:
       return isStream && socket.listener !== null ? 1 : 0;

@@ -8,6 +8,8 @@ export const SocketKind = {
   datagram: 2,
   /** ICMP echo, as Linux's `socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)`: messages begin with the ICMP header. */
   icmp: 3,
+  /** Packets of one IP protocol, raw(7): what is received begins with the IP header, and so does what is sent with IP_HDRINCL. */
+  raw: 4,
 } as const;
 export type SocketKind = typeof SocketKind[keyof typeof SocketKind];
 
@@ -31,6 +33,7 @@ export const SHUT_RDWR = 2;
 export const IPPROTO_IP = 0;
 export const SOL_SOCKET = 1;
 export const IPPROTO_TCP = 6;
+export const SOL_RAW = 255;
 
 /** Options at SOL_SOCKET. */
 export const SO_REUSEADDR = 2;
@@ -49,9 +52,13 @@ export const SO_DOMAIN = 39;
 /** Options at IPPROTO_IP. */
 export const IP_TOS = 1;
 export const IP_TTL = 2;
+export const IP_HDRINCL = 3;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_MTU = 14;
+
+/** Option at SOL_RAW: the ICMP types that a raw ICMP socket does not want, a bit each. */
+export const ICMP_FILTER = 1;
 
 /**
  * Values of IP_MTU_DISCOVER: DF never; as long as the message fits the path MTU (the default); always, and what does not
@@ -94,6 +101,10 @@ export class Datagram {
   localPort = 0;
   /** Receiving: the IP header's time to live. Sending: the one to use; 0: the socket's. */
   ttl = 0;
+  /** Receiving: the IP header's TOS octet, DSCP and ECN. Sending: the one to use; -1: the socket's. */
+  tos = -1;
+  /** Sending: our address to send from (IP_PKTINFO); 0: the socket's. Receiving leaves it alone. */
+  fromAddress: IpAddress = 0;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where the message begins in `bytes`; receiving sets it to 0. */
   offset = 0;

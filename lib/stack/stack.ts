@@ -1,6 +1,6 @@
 import type { Frame } from "../buffer/frame.ts";
 import type { Slices } from "../buffer/memory.ts";
-import { EAGAIN, EBADF, EINVAL, EMFILE, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTONOSUPPORT } from "../errno.ts";
+import { EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP, EPIPE } from "../errno.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import { State } from "../tcp/state.ts";
 import * as tcp from "../tcp/user_calls.ts";
@@ -12,6 +12,7 @@ import type { StackConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { advanceConnections, touch } from "./connections.ts";
 import { Core } from "./core.ts";
+import { createSocket } from "./create_socket.ts";
 import type { Counters } from "./counters.ts";
 import {
   closeDatagram,
@@ -26,7 +27,8 @@ import type { Neighbor } from "./neighbor.ts";
 import { readinessOf } from "./readiness.ts";
 import { advanceReassembly } from "./reassembly.ts";
 import type { RoutingTable } from "./routes.ts";
-import { DatagramSocket, Phase, type Socket, StreamSocket } from "./socket.ts";
+import { Phase, StreamSocket } from "./socket.ts";
+import { nameOf } from "./socket_name.ts";
 import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
 import { type Datagram, type Notice, SHUT_WR, SocketKind, type SocketName } from "./socket_types.ts";
 import {
@@ -162,14 +164,9 @@ export class Stack {
     return this.core.memory.allocated;
   }
 
-  /** A new socket; -EPROTONOSUPPORT for an unknown kind, -EMFILE when there are too many. */
-  socket(kind: SocketKind): number {
-    const { core } = this;
-    let socket: Socket;
-    if (kind === SocketKind.stream) socket = new StreamSocket(core.newTcb());
-    else if (kind === SocketKind.datagram || kind === SocketKind.icmp) socket = new DatagramSocket(kind);
-    else return -EPROTONOSUPPORT;
-    return core.sockets.add(socket) ? socket.handle : -EMFILE;
+  /** A new socket; `protocol`: of a raw one. -EPROTONOSUPPORT for an unknown kind, -EMFILE when there are too many. */
+  socket(kind: SocketKind, protocol = 0): number {
+    return createSocket(this.core, kind, protocol);
   }
 
   /** Port 0: any that is free. -EINVAL if bound already, -EADDRINUSE, -EADDRNOTAVAIL. */
@@ -320,18 +317,7 @@ export class Stack {
   name(handle: number, out: SocketName): number {
     const socket = this.core.sockets.get(handle);
     if (socket === null) return -EBADF;
-    const connection = socket.kind === SocketKind.stream ? socket.connection : null;
-    out.localAddress = connection?.localAddress ?? socket.binding?.address ?? 0;
-    out.localPort = connection?.localPort ?? socket.binding?.port ?? 0;
-    out.remoteAddress = connection?.remoteAddress ?? 0;
-    out.remotePort = connection?.remotePort ?? 0;
-    out.state = State.CLOSED;
-    if (socket.kind !== SocketKind.stream) {
-      out.remoteAddress = socket.remoteAddress;
-      out.remotePort = socket.remotePort;
-    } else {
-      out.state = socket.listener !== null ? State.LISTEN : socket.tcb.state;
-    }
+    nameOf(socket, out);
     return 0;
   }
 

@@ -9,7 +9,8 @@ export const IPV4_HEADER = 20;
 /** Bytes of the longest header: an IHL of 15 words. */
 export const IPV4_HEADER_MAX = 60;
 
-export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17 } as const;
+export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17, raw: 255 } as const;
+export const IPV4_CHECKSUM_OFFSET = 10;
 
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;

@@ -40,11 +40,14 @@ int main(void) {
   NUMBER(LVLIP_DATAGRAM_PKTINFO);
   NUMBER(LVLIP_DATAGRAM_TIMESTAMP);
   NUMBER(LVLIP_DATAGRAM_QUEUED);
+  NUMBER(LVLIP_DATAGRAM_TOS);
   NUMBER(LVLIP_TAG_ID_MASK);
   number("TAG_STREAM", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
                            (unsigned long long)LVLIP_STATE_STREAM << LVLIP_TAG_STATE_SHIFT | 5);
   number("TAG_DATAGRAM", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
                              (unsigned long long)LVLIP_STATE_DATAGRAM << LVLIP_TAG_STATE_SHIFT | 5);
+  number("TAG_RAW", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
+                        (unsigned long long)LVLIP_STATE_RAW << LVLIP_TAG_STATE_SHIFT | 5);
   number("TAG_ICMP", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
                          (unsigned long long)LVLIP_STATE_ICMP << LVLIP_TAG_STATE_SHIFT | 5);
   number("lvlip_record", sizeof(struct lvlip_record));
@@ -70,6 +73,7 @@ int main(void) {
   FIELD(lvlip_datagram, ttl);
   FIELD(lvlip_datagram, icmp_type);
   FIELD(lvlip_datagram, icmp_code);
+  FIELD(lvlip_datagram, tos);
   FIELD(lvlip_datagram, reporter);
   FIELD(lvlip_datagram, mtu);
   FIELD(lvlip_datagram, timestamp_us);

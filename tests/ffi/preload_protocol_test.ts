@@ -49,6 +49,7 @@ function datagramOffset(change: (message: Datagram) => void): number {
   const [before, after] = [1, 2].map(() => new Uint8Array(datagram.DATAGRAM_HEADER));
   const message = new Datagram(0);
   message.kind = DATAGRAM_ERROR;
+  message.tos = 0;
   datagram.encodeDatagram(new DataView(before.buffer), 0n, 0, message, 0);
   change(message);
   datagram.encodeDatagram(new DataView(after.buffer), 0n, 0, message, 0);
@@ -85,10 +86,12 @@ Deno.test({
       LVLIP_DATAGRAM_PKTINFO: datagram.DATAGRAM_PKTINFO,
       LVLIP_DATAGRAM_TIMESTAMP: datagram.DATAGRAM_TIMESTAMP,
       LVLIP_DATAGRAM_QUEUED: datagram.DATAGRAM_QUEUED,
+      LVLIP_DATAGRAM_TOS: datagram.DATAGRAM_TOS,
       LVLIP_TAG_ID_MASK: ID_MASK,
       TAG_STREAM: makeTag(TAG_STATE.stream, 5n),
       TAG_DATAGRAM: makeTag(TAG_STATE.datagram, 5n),
       TAG_ICMP: makeTag(TAG_STATE.icmp, 5n),
+      TAG_RAW: makeTag(TAG_STATE.raw, 5n),
       lvlip_record: RECORD_SIZE,
       "lvlip_record.magic": 0,
       "lvlip_record.version": 4,
@@ -112,6 +115,7 @@ Deno.test({
       "lvlip_datagram.ttl": datagramOffset((message) => message.ttl = 1),
       "lvlip_datagram.icmp_type": datagramOffset((message) => message.icmpType = 1),
       "lvlip_datagram.icmp_code": datagramOffset((message) => message.icmpCode = 1),
+      "lvlip_datagram.tos": datagramOffset((message) => message.tos = 1),
       "lvlip_datagram.reporter": datagramOffset((message) => message.sourceAddress = 1 << 24),
       "lvlip_datagram.mtu": datagramOffset((message) => message.mtu = 1),
       "lvlip_datagram.timestamp_us": 40,

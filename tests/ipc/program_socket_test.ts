@@ -160,7 +160,7 @@ Deno.test("on a socket anything but a connect ends it; an unknown kind is refuse
   socket.send(OP.status);
   assertEquals(await socket.read(), 0);
   using other = new Program(fixture);
-  other.send(OP.socket, (record) => record.arg0 = 4);
+  other.send(OP.socket, (record) => record.arg0 = 5);
   assertEquals((await other.receive()).errno, EINVAL);
   await fixture.until(() => fixture.server.clientCount === 0);
 });

@@ -234,7 +234,7 @@ void test_failures(void) {
   close(fd);
   if (!on_stack) return;
   CHECK_ERRNO(EAFNOSUPPORT, socket(AF_INET6, SOCK_STREAM, 0));
-  CHECK_ERRNO(EPERM, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+  CHECK_ERRNO(EINVAL, socket(AF_INET, SOCK_RAW, 256));
   CHECK_ERRNO(EPROTONOSUPPORT, socket(AF_INET, SOCK_STREAM, IPPROTO_UDP));
   /* Other families, and other kinds of descriptors, are left alone. */
   int pair[2];

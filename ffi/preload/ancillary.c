@@ -1,0 +1,87 @@
+/* Ancillary data of datagrams, cmsg(3): what the program is told with a message, and what it says of one. */
+#include "internal.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/time.h>
+
+void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size) {
+  size_t at = CMSG_ALIGN(*used);
+  if (message->msg_control == NULL || at + CMSG_LEN(size) > message->msg_controllen) {
+    message->msg_flags |= MSG_CTRUNC;
+    return;
+  }
+  struct cmsghdr header = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
+  char *to = (char *)message->msg_control + at;
+  memcpy(to, &header, sizeof header);
+  memcpy(to + CMSG_LEN(0), data, size);
+  *used = at + CMSG_LEN(size);
+}
+
+size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header) {
+  size_t used = 0;
+  if ((header->flags & LVLIP_DATAGRAM_TIMESTAMP) != 0) {
+    struct timeval time = {.tv_sec = (time_t)(header->timestamp_us / 1000000),
+                           .tv_usec = (suseconds_t)(header->timestamp_us % 1000000)};
+    lvlip_add_control(message, &used, SOL_SOCKET, SO_TIMESTAMP, &time, sizeof time);
+  }
+  if ((header->flags & LVLIP_DATAGRAM_PKTINFO) != 0) {
+    struct in_pktinfo info = {.ipi_ifindex = 1};
+    memcpy(&info.ipi_addr, header->local_address, 4);
+    info.ipi_spec_dst = info.ipi_addr;
+    lvlip_add_control(message, &used, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  }
+  if ((header->flags & LVLIP_DATAGRAM_TTL) != 0) {
+    int ttl = header->ttl;
+    lvlip_add_control(message, &used, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl);
+  }
+  if ((header->flags & LVLIP_DATAGRAM_TOS) != 0) {
+    lvlip_add_control(message, &used, IPPROTO_IP, IP_TOS, &header->tos, sizeof header->tos);
+  }
+  return used;
+}
+
+/* An integer from 0 to 255, of IP_TOS also as one byte. */
+static int read_byte(const struct cmsghdr *control, uint8_t *result) {
+  int value;
+  if (control->cmsg_len == CMSG_LEN(sizeof value)) {
+    memcpy(&value, CMSG_DATA(control), sizeof value);
+  } else if (control->cmsg_type == IP_TOS && control->cmsg_len == CMSG_LEN(1)) {
+    value = *CMSG_DATA(control);
+  } else {
+    return fail(EINVAL);
+  }
+  if (value < 0 || value > 255) return fail(EINVAL);
+  *result = (uint8_t)value;
+  return 0;
+}
+
+static int read_ip_control(const struct cmsghdr *control, struct lvlip_datagram *header) {
+  struct in_pktinfo info;
+  switch (control->cmsg_type) {
+    case IP_TTL:
+      if (read_byte(control, &header->ttl) < 0) return -1;
+      return header->ttl > 0 ? 0 : fail(EINVAL);
+    case IP_TOS:
+      header->flags |= LVLIP_DATAGRAM_TOS;
+      return read_byte(control, &header->tos);
+    case IP_PKTINFO:
+      if (control->cmsg_len != CMSG_LEN(sizeof info)) return fail(EINVAL);
+      memcpy(&info, CMSG_DATA(control), sizeof info);
+      memcpy(header->local_address, &info.ipi_spec_dst, 4);
+      return 0;
+    default:
+      return fail(EINVAL);
+  }
+}
+
+int lvlip_read_control(const struct msghdr *message, struct lvlip_datagram *header) {
+  struct msghdr reader = *message;
+  if (message->msg_control == NULL) return 0;
+  for (struct cmsghdr *at = CMSG_FIRSTHDR(&reader); at != NULL; at = CMSG_NXTHDR(&reader, at)) {
+    if (at->cmsg_len < sizeof *at) return fail(EINVAL);
+    if (at->cmsg_level != IPPROTO_IP) return fail(EINVAL);
+    if (read_ip_control(at, header) < 0) return -1;
+  }
+  return 0;
+}

@@ -2,11 +2,16 @@
 import { fetchDebianSource } from "./debian_source.ts";
 
 const here = import.meta.dirname!;
+const cli = `${here}/../../cli.ts`;
 
 /** Paths of what was compiled; what could not be is missing, and `notes` say why. */
 export interface Programs {
   /** The kernel-side peer, and the kernel's own side where that is measured. */
   peer: string;
+  /** The words that start lvl-ip: the compiled executable, else the sources. */
+  lvlIp: readonly string[];
+  /** The compiled executable, if there is one. */
+  executable?: string;
   lwip?: string;
   gvisor?: string;
   notes: string[];
@@ -62,18 +67,28 @@ async function buildGvisor(cache: string): Promise<string> {
   return output;
 }
 
-/** Compiles all of it; `wanted`: which of the others. Throws when the peer, without which there is nothing, cannot be. */
-export async function buildPrograms(wanted: (name: string) => boolean): Promise<Programs> {
+/** lvl-ip as one executable. */
+async function buildExecutable(cache: string): Promise<string> {
+  const output = `${cache}/lvl-ip`;
+  await compile([Deno.execPath(), "run", "-A", "--no-prompt", `${here}/../compile.ts`, output]);
+  return output;
+}
+
+/** Compiles all of it; `wanted`: which of what may be lacking. Throws when the peer cannot be compiled. */
+export async function buildPrograms(wanted: ReadonlySet<string>): Promise<Programs> {
   const cache = await cacheFolder();
-  const programs: Programs = { peer: await buildPeer(cache), notes: [] };
-  for (const [name, build] of [["lwip", buildLwip], ["gvisor", buildGvisor]] as const) {
-    if (!wanted(name)) continue;
+  const peer = await buildPeer(cache);
+  const programs: Programs = { peer, lvlIp: [Deno.execPath(), "run", "-A", "--no-prompt", cli], notes: [] };
+  const optional = { lwip: buildLwip, gvisor: buildGvisor, executable: buildExecutable };
+  for (const [name, build] of Object.entries(optional)) {
+    if (!wanted.has(name)) continue;
     try {
-      programs[name] = await build(cache);
+      programs[name as keyof typeof optional] = await build(cache);
     } catch (error) {
       const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
       programs.notes.push(`${name} is left out, it could not be built: ${why}`);
     }
   }
+  if (programs.executable !== undefined) programs.lvlIp = [programs.executable];
   return programs;
 }

@@ -13,47 +13,54 @@ const PAGE_KB = 4;
 /** Beyond what a measurement was asked to take. */
 const PATIENCE_MS = 60_000;
 
+/** What a contestant is made of. */
+export interface Parts {
+  world: Namespaces;
+  /** Where the kernel peer runs. */
+  kernel: Namespace;
+  /** The application's process, and the stack's where there is no daemon. */
+  server: WorldProcess;
+  /** The stack's process, if it is another. */
+  daemon?: WorldProcess;
+  peerProgram: string;
+  /** Has the stack connect, with the words of `peer connections`; null: it cannot. */
+  connections: ((words: readonly string[]) => Promise<Figures>) | null;
+}
+
 export class Contestant implements AsyncDisposable {
-  constructor(
-    readonly world: Namespaces,
-    /** Where the kernel peer runs. */
-    readonly kernel: Namespace,
-    /** The processes that are the stack and its application. */
-    readonly processes: readonly WorldProcess[],
-    readonly peerProgram: string,
-    /** Has the stack connect, with the words of `peer connections`; null: it cannot. */
-    readonly connections: ((words: readonly string[]) => Promise<Figures>) | null,
-  ) {}
+  constructor(readonly parts: Parts) {}
 
   /** Runs the peer on the kernel's side; what it measured. */
   async peer(...words: (string | number)[]): Promise<Figures> {
-    const command = [this.peerProgram, ...words.map(String)];
-    const output = await this.kernel.exec(command, { timeoutMs: PATIENCE_MS });
-    return JSON.parse(output);
+    const { kernel, peerProgram } = this.parts;
+    return JSON.parse(await kernel.exec([peerProgram, ...words.map(String)], { timeoutMs: PATIENCE_MS }));
   }
 
-  /** CPU seconds of the stack's processes so far, user and system. */
+  /** CPU seconds of the stack and the application so far, user and system. */
   cpuSeconds(): number {
-    return this.processes.reduce((sum, process) => sum + cpuSecondsOf(process.pid), 0);
+    const { server, daemon } = this.parts;
+    return cpuSecondsOf(server.pid) + (daemon === undefined ? 0 : cpuSecondsOf(daemon.pid));
   }
 
-  /** Resident memory of the stack's processes, MB. */
-  residentMb(): number {
-    return this.processes.reduce((sum, process) => sum + residentMbOf(process.pid), 0);
+  /** Where the stack itself is. */
+  get stackPid(): number {
+    return (this.parts.daemon ?? this.parts.server).pid;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.world[Symbol.asyncDispose]();
+    await this.parts.world[Symbol.asyncDispose]();
   }
 }
 
-function cpuSecondsOf(pid: number): number {
+/** CPU seconds of a process so far, in all its threads. */
+export function cpuSecondsOf(pid: number): number {
   const text = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
 }
 
-function residentMbOf(pid: number): number {
+/** Resident memory of a process, MB. */
+export function residentMbOf(pid: number): number {
   return Number(Deno.readTextFileSync(`/proc/${pid}/statm`).split(" ")[1]) * PAGE_KB / 1000;
 }
 

@@ -63,7 +63,7 @@ async function main(): Promise<number> {
   const progress = new Progress(Deno.stderr, styleFor(Deno.stderr));
   const candidates = options.candidates ?? CANDIDATES;
   progress.show("compiling");
-  const programs = await buildPrograms((name) => candidates.some((each) => each.name === name));
+  const programs = await buildPrograms(new Set([...candidates.map(({ name }) => name), "executable"]));
   for (const note of programs.notes) console.log(note);
   const bench = new Bench(
     settingsOf(options),

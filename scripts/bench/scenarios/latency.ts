@@ -45,7 +45,7 @@ export const connections: Scenario = {
       measure: async (contestant) => withUnits(await contestant.peer(...words(STACK, PORT.echo))),
     }, {
       name: "connect",
-      measure: async ({ connections }) =>
+      measure: async ({ parts: { connections } }) =>
         connections === null ? null : withUnits(await connections(words(KERNEL, PORT.close))),
     }]);
   },

@@ -1,0 +1,144 @@
+/** How each stack is set up, in a world of its own. */
+import { type Namespace, Namespaces, type WorldProcess } from "../../tests/support/netns.ts";
+import type { Programs } from "./build.ts";
+import { ask, Contestant, type Figures, KERNEL, PREFIX, STACK, tune } from "./contestant.ts";
+
+const here = import.meta.dirname!;
+const READY_MS = 20_000;
+const NO_OFFLOAD = "tx off rx off tso off gso off gro off sg off";
+
+/** A Deno program of this folder. */
+function denoProgram(name: string, ...args: string[]): string[] {
+  return [Deno.execPath(), "run", "-A", "--no-prompt", `${here}/${name}`, ...args];
+}
+
+/** Starts a program that says when it is ready, and ends when its stdin does. */
+export async function spawnReady(namespace: Namespace, words: readonly string[]): Promise<WorldProcess> {
+  const process = await namespace.spawn(words, { stdin: "" });
+  await process.waitFor("ready", READY_MS);
+  return process;
+}
+
+/** Makes a world and sets something up in it; what is set up ends the world, and so does a failure. */
+export async function inWorld<T>(
+  names: readonly string[],
+  setUp: (world: Namespaces) => Promise<T>,
+): Promise<T> {
+  const world = await Namespaces.create(...names);
+  try {
+    for (const each of world.all) await tune(each);
+    return await setUp(world);
+  } catch (error) {
+    await world[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Joins the world's two kernels by a veth pair. */
+export async function linkKernels(world: Namespaces, offload: boolean): Promise<void> {
+  const [kernel, stack] = world.all;
+  await world.link(kernel, "eth0", `${KERNEL}/${PREFIX}`, stack, "eth0", `${STACK}/${PREFIX}`);
+  if (offload) return;
+  for (const each of world.all) await each.exec(["ethtool", "-K", "eth0", ...NO_OFFLOAD.split(" ")]);
+}
+
+/** Two kernels, one a network namespace. */
+export function startKernels(
+  programs: Programs,
+  link: (world: Namespaces) => Promise<void>,
+): Promise<Contestant> {
+  return inWorld(["kernel", "stack"], async (world) => {
+    const [kernel, stack] = world.all;
+    await link(world);
+    const server = await spawnReady(stack, [programs.peer, "serve", STACK]);
+    await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
+    return new Contestant({
+      world,
+      kernel,
+      server,
+      peerProgram: programs.peer,
+      connections: (words) => runOn(stack, [programs.peer, ...words]),
+    });
+  });
+}
+
+/** A program that has a stack in it, and opens the TAP. */
+export function startEmbedded(
+  programs: Programs,
+  words: readonly string[],
+  canConnect: boolean,
+): Promise<Contestant> {
+  return inWorld([], async (world) => {
+    const [kernel] = world.all;
+    const server = await spawnReady(kernel, words);
+    await kernel.sh(`ip addr replace ${KERNEL}/${PREFIX} dev tap0; ip link set tap0 up`);
+    await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
+    return new Contestant({
+      world,
+      kernel,
+      server,
+      peerProgram: programs.peer,
+      connections: canConnect ? (words) => ask(server, words) : null,
+    });
+  });
+}
+
+/** Our stack, with the application in its thread. */
+export function startInProcess(programs: Programs, ...options: string[]): Promise<Contestant> {
+  return startEmbedded(programs, denoProgram("in_process.ts", ...options), true);
+}
+
+/** A daemon of ours that is ready; its socket's path. */
+export async function startDaemon(
+  programs: Programs,
+  world: Namespaces,
+): Promise<{ daemon: WorldProcess; socket: string }> {
+  const socket = `${world.directory}/lvl-ip.sock`;
+  // Programs that change their user must still reach it.
+  await Deno.chmod(world.directory, 0o755);
+  return {
+    daemon: await spawnReady(world.all[0], [...programs.lvlIp, "daemon", "--socket", socket]),
+    socket,
+  };
+}
+
+/** Our daemon, and a program that reaches it by the Deno API. */
+export function startApi(programs: Programs): Promise<Contestant> {
+  return inWorld([], async (world) => {
+    const [kernel] = world.all;
+    const { daemon, socket } = await startDaemon(programs, world);
+    const server = await spawnReady(kernel, denoProgram("deno_api.ts", socket));
+    await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
+    return new Contestant({
+      world,
+      kernel,
+      daemon,
+      server,
+      peerProgram: programs.peer,
+      connections: (words) => ask(server, words),
+    });
+  });
+}
+
+/** Our daemon, and a program in C that knows nothing of it. */
+export function startShim(programs: Programs): Promise<Contestant> {
+  return inWorld([], async (world) => {
+    const [kernel] = world.all;
+    const { daemon, socket } = await startDaemon(programs, world);
+    const onStack = [...programs.lvlIp, "run", "--socket", socket, "--", programs.peer];
+    const server = await spawnReady(kernel, [...onStack, "serve", STACK]);
+    await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
+    return new Contestant({
+      world,
+      kernel,
+      daemon,
+      server,
+      peerProgram: programs.peer,
+      connections: (words) => runOn(kernel, [...onStack, ...words]),
+    });
+  });
+}
+
+async function runOn(namespace: Namespace, words: readonly string[]): Promise<Figures> {
+  return JSON.parse(await namespace.exec(words));
+}

@@ -236,6 +236,10 @@ export class TapDevice implements Device {
     const flags = view.getUint8(0);
     // "Needs checksum" on the way in: the packet comes from this machine, and nobody has computed it.
     frame.checksumVerified = (flags & (VNET_CHECKSUM_VALID | VNET_NEEDS_CHECKSUM)) !== 0;
+    if ((flags & VNET_NEEDS_CHECKSUM) !== 0) {
+      frame.checksumStart = view.getUint16(6, true);
+      frame.checksumOffset = view.getUint16(8, true);
+    }
     frame.gsoSize = view.getUint8(1) === 0 ? 0 : view.getUint16(4, true);
   }
 

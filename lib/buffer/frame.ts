@@ -19,9 +19,12 @@ export class Frame {
   length = 0;
   /** Outgoing: the bytes that follow those in `memory`. */
   readonly payload = new Slices();
-  /** Outgoing: offset from FRAME_START where the device is to start the checksum; -1: it is complete already. */
+  /**
+   * Offset from FRAME_START where the checksum is to start that whoever puts the frame on a wire has to make; -1: it is
+   * complete. Incoming too: what comes from a program of this machine was on no wire yet.
+   */
   checksumStart = -1;
-  /** Outgoing: where, from checksumStart on, the device puts the checksum. */
+  /** Where, from checksumStart on, the checksum goes. */
   checksumOffset = 0;
   /** Outgoing: payload bytes a segment that the device is to cut; 0: no segmentation. Incoming: GRO size. */
   gsoSize = 0;

@@ -1,3 +1,4 @@
+import type { Frame } from "../buffer/frame.ts";
 import type { Memory } from "../buffer/memory.ts";
 import { EthernetHeader } from "../wire/ethernet.ts";
 import { Icmpv4Header, QuotedPacket } from "../wire/icmpv4.ts";
@@ -8,6 +9,8 @@ import type { Interface } from "./interface.ts";
 /** The packet that is being taken in, as far as it was read. One object, reused. */
 export class Arrival {
   memory: Memory | null = null;
+  /** The frame that it came in, for what the device said of it; null: it never was in one. */
+  frame: Frame | null = null;
   /** Where it came in; what we sent ourselves, on the loopback. */
   link!: Interface;
   /** Where the IP packet begins, and its bytes as far as they arrived. */

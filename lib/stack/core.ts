@@ -27,6 +27,7 @@ import { PortSpace } from "./port_space.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
 import { RawTable } from "./raw_table.ts";
+import { RedirectRate } from "./redirect_rate.ts";
 import { Reassembly } from "./reassembly.ts";
 import { LocalAddresses, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
@@ -95,6 +96,7 @@ export class Core {
   blockedSockets = 0;
   readonly icmpErrorRate = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST);
   readonly icmpPeerRate = new PeerBuckets(1, ICMP_ERRORS_PER_PEER_BURST);
+  readonly redirectRate = new RedirectRate();
   readonly resetRate = new TokenBucket(RESETS_PER_SECOND, RESETS_BURST);
   /** IPv4 identification of the next packet that is never fragmented; and those of the others. */
   identification: number;

@@ -13,6 +13,8 @@ export class Counters {
   arpOut = 0;
   ipIn = 0;
   ipOut = 0;
+  /** Packets for others that were passed on. */
+  ipForwarded = 0;
   /** Fragments, and the datagrams they made up or were made from. */
   ipFragmentsIn = 0;
   ipReassembled = 0;

@@ -7,6 +7,7 @@ import { emitIpv4, IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
 import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
+import { emitWhole } from "./emit_whole.ts";
 import { takeFragment } from "./fragmentation.ts";
 import type { Interface } from "./interface.ts";
 import { ipInput } from "./ip.ts";
@@ -89,17 +90,11 @@ export function emitPacket(
   mtu: number,
 ): boolean {
   emitLink(core, frame, link, mac);
+  if (packet.hasHeader) return emitWhole(core, frame, packet, link, mtu);
   const start = packet.sent;
-  let length = packet.length;
-  frame.length = ETHERNET_HEADER;
-  if (packet.hasHeader) {
-    packet.sent = length;
-    core.counters.ipOut++;
-  } else {
-    length = fillIpOfPacket(core, packet, mtu);
-    emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
-    frame.length += IPV4_HEADER;
-  }
+  const length = fillIpOfPacket(core, packet, mtu);
+  emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
+  frame.length = ETHERNET_HEADER + IPV4_HEADER;
   const { payload } = frame;
   payload.memory = packet.memory;
   payload.offset1 = packet.offset + start;
@@ -198,6 +193,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number): voi
   const { arrival } = core;
   core.counters.loopback++;
   arrival.memory = memory;
+  arrival.frame = null;
   arrival.link = core.loopback;
   arrival.offset = 0;
   arrival.length = length;

@@ -1,7 +1,7 @@
 import type { Memory } from "../buffer/memory.ts";
 import { ANY } from "../wire/address.ts";
 import { DROP } from "../wire/drop.ts";
-import { emitIcmpv4, ICMP_HEADER, ICMP_TYPE } from "../wire/icmpv4.ts";
+import { emitIcmpv4, ICMP_HEADER, ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
 import { IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
 import type { Arrival } from "./arrival.ts";
 import { DEFAULT_TTL } from "./connection.ts";
@@ -34,7 +34,13 @@ export function sendIcmpError(
 ): void {
   const { ip } = arrival;
   if (!mayBeReported(core, arrival)) return;
-  if (!isWithinRate(core, arrival, now)) return core.drop(DROP.icmpRateLimited);
+  // RFC 1812 4.3.2.4: about a packet that was passing, from the address that its source knows us by.
+  const source = core.local.has(ip.destination) ? ip.destination : core.sourceFor(ip.source);
+  if (source === ANY) return core.drop(DROP.ipNoRoute);
+  // As Linux: without "fragmentation needed" nothing would get through, and redirects have a limit of their own.
+  const isFree = type === ICMP_TYPE.redirect ||
+    (type === ICMP_TYPE.unreachable && code === ICMP_UNREACHABLE.fragmentationNeeded);
+  if (!isFree && !isWithinRate(core, arrival, now)) return core.drop(DROP.icmpRateLimited);
   const quote = Math.min(ip.totalLength, MAX_QUOTE);
   const packet = core.packets.acquire(ICMP_HEADER + quote);
   const memory = packet.memory!;
@@ -45,7 +51,7 @@ export function sendIcmpError(
   header.rest = rest;
   emitIcmpv4(memory, 0, header, quote);
   packet.protocol = IP_PROTOCOL.icmp;
-  packet.source = ip.destination;
+  packet.source = source;
   packet.destination = ip.source;
   packet.ttl = DEFAULT_TTL;
   packet.tos = ERROR_TOS;

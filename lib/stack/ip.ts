@@ -8,6 +8,7 @@ import { IP_PROTOCOL, parseIpv4 } from "../wire/ipv4.ts";
 import { arpInput } from "./arp.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
+import { forward } from "./forward.ts";
 import { icmpInput } from "./icmp.ts";
 import { sendIcmpError } from "./icmp_send.ts";
 import { rawInput } from "./raw_socket.ts";
@@ -37,6 +38,7 @@ export function frameInput(core: Core, frame: Frame, now: number): void {
   const offset = FRAME_START + ETHERNET_HEADER;
   if (ethernet.etherType === ETHER_TYPE.ipv4) {
     arrival.memory = memory;
+    arrival.frame = frame;
     arrival.link = link;
     arrival.offset = offset;
     arrival.length = length - ETHERNET_HEADER;
@@ -58,13 +60,15 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
   const drop = parseIpv4(arrival.memory!, arrival.offset, arrival.length, ip);
   if (drop !== DROP.none && drop !== DROP.ipOptionMalformed) return core.drop(drop);
   const refused = checkAddresses(core, arrival);
-  if (refused !== DROP.none) return core.drop(refused);
+  const isPassing = refused === DROP.ipNotForUs && core.forwards;
+  if (refused !== DROP.none && !isPassing) return core.drop(refused);
   if (drop !== DROP.none) {
     core.drop(drop);
     // RFC 1122 3.2.2.5: the pointer says where the fault lies.
     return sendIcmpError(core, arrival, ICMP_TYPE.parameterProblem, 0, ip.badOption << 24, now);
   }
   if (ip.sourceRoute) return core.drop(DROP.ipSourceRoute);
+  if (isPassing) return forward(core, arrival, now);
   const isFragment = ip.moreFragments || ip.fragmentOffset !== 0;
   if (isFragment && !fragmentInput(core, arrival, now)) return;
   const isHeard = rawInput(core, arrival, now);

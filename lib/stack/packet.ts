@@ -24,8 +24,13 @@ export class Packet {
   discoversMtu = false;
   /** Only the device's MTU counts: what ICMP told of the path does not. */
   ignoresPathMtu = false;
-  /** A program wrote the IP header, which its bytes begin with: it goes out as it is (IP_HDRINCL). */
+  /** Its bytes begin with its IP header: it is passed on, or a program wrote it. Protocol and addresses are here too. */
   hasHeader = false;
+  /** With `hasHeader`: where in it a device is to begin the checksum; -1: it is complete. See `Frame`. */
+  checksumStart = -1;
+  checksumOffset = 0;
+  /** With `hasHeader`: payload bytes of each segment that it is to be cut into; 0: it is one. */
+  gsoSize = 0;
   /** Payload bytes that went out in fragments already. */
   sent = 0;
   /** Of the fragments; chosen with the first. */
@@ -87,6 +92,8 @@ export class PacketPool {
       packet.ignoresPathMtu =
       packet.hasHeader =
         false;
+    packet.checksumStart = -1;
+    packet.checksumOffset = packet.gsoSize = 0;
     packet.sent = packet.identification = 0;
     packet.socket = -1;
     return packet;

@@ -243,6 +243,7 @@ function reportTimeout(core: Core, datagram: PartialDatagram, now: number): void
 
 function restoreArrival(core: Core, arrival: Arrival, datagram: PartialDatagram, length: number): void {
   arrival.memory = core.assemblyMemory;
+  arrival.frame = null;
   arrival.offset = 0;
   arrival.length = length;
   arrival.isBroadcast = datagram.isBroadcast;

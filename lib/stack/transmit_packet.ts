@@ -5,9 +5,11 @@ import type { Core } from "./core.ts";
 import { reportTooBig, reportUnreachable } from "./datagram_input.ts";
 import { emitPacket, loopPacket } from "./emit.ts";
 import { fits } from "./fragmentation.ts";
+import { reportForwardedUnreachable } from "./forward.ts";
 import type { Interface } from "./interface.ts";
 import { MAX_PARKED_PACKETS, type Neighbor, NeighborState } from "./neighbor.ts";
 import type { Packet } from "./packet.ts";
+import { cutPacket, mustBeCut } from "./segmentation.ts";
 
 export const NOTHING = 0;
 /** The frame is filled. */
@@ -36,12 +38,22 @@ export function transmitPacket(core: Core, frame: Frame, now: number): Outcome {
   if (route === null || !route.isUsable) return discard(core, packet, DROP.ipNoRoute);
   if (route.link.isFull) return waitForDevice(core, route.link, packet);
   const mtu = packet.ignoresPathMtu ? route.mtu : core.mtuTo(destination);
-  if (packet.dontFragment && !fits(packet, mtu)) return dropTooBig(core, packet, mtu, now);
+  if (packet.gsoSize > 0) {
+    if (mustBeCut(packet, route.link.features.segmentation, mtu)) return cut(core, packet);
+  } else if (packet.dontFragment && !fits(packet, mtu)) {
+    return dropTooBig(core, packet, mtu, now);
+  }
   const neighbor = route.link.neighbors.resolve(route.nextHop(destination), now);
   if (neighbor === null) return discard(core, packet, DROP.neighborQueueFull);
   if (neighbor.isUsable) return fillPacket(core, frame, packet, route.link, neighbor.mac, mtu);
   if (neighbor.state === NeighborState.FAILED) dropUnreachable(core, packet, now);
   else parkPacket(core, neighbor, packet);
+  return AGAIN;
+}
+
+/** Its pieces go in its place. */
+function cut(core: Core, packet: Packet): Outcome {
+  core.outbox.prepend(cutPacket(core, packet));
   return AGAIN;
 }
 
@@ -104,6 +116,7 @@ function groupMac(core: Core, destination: IpAddress): MacAddress {
 /** Nobody answers for the next hop. */
 export function dropUnreachable(core: Core, packet: Packet, now: number): void {
   core.drop(DROP.neighborUnreachable);
-  reportUnreachable(core, packet, now);
+  if (packet.hasHeader && packet.socket < 0) reportForwardedUnreachable(core, packet, now);
+  else reportUnreachable(core, packet, now);
   core.packets.release(packet);
 }

@@ -110,6 +110,12 @@ export const DROP = {
 
   /** A packet that found too many others waiting for the same device, which is full. */
   deviceQueueFull: 63,
+  /** A packet for somebody else from or to an address that no router may pass on (RFC 1812 5.3.7, RFC 3927 2.7). */
+  ipNotForwardable: 64,
+  /** A packet for somebody else that has been through as many routers as it may (RFC 1812 5.3.1). */
+  ipTtlExceeded: 65,
+  /** What a device said of a packet's checksum or segments contradicts the packet. */
+  frameOffloadInvalid: 66,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

@@ -9,8 +9,10 @@ export const IPV4_HEADER = 20;
 /** Bytes of the longest header: an IHL of 15 words. */
 export const IPV4_HEADER_MAX = 60;
 
-export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17, raw: 255 } as const;
+/** Where the checksum lies, in bytes from the start of the header. */
 export const IPV4_CHECKSUM_OFFSET = 10;
+
+export const IP_PROTOCOL = { icmp: 1, tcp: 6, udp: 17, raw: 255 } as const;
 
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
@@ -103,6 +105,11 @@ function parseOptions(view: DataView, start: number, end: number, header: Ipv4He
     at += length;
   }
   return DROP.none;
+}
+
+/** Bytes of the header at `offset`, which was checked. */
+export function headerLengthAt(memory: Memory, offset: number): number {
+  return (memory.bytes[offset] & 0xf) << 2;
 }
 
 /**

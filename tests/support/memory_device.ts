@@ -83,6 +83,8 @@ export class MemoryDevice implements Device {
     }
     frame.clear();
     frame.length = flatten(arrival.frame, frame.memory.bytes, FRAME_START);
+    frame.checksumStart = arrival.frame.checksumStart;
+    frame.checksumOffset = arrival.frame.checksumOffset;
     frame.gsoSize = arrival.frame.gsoSize;
     frame.checksumVerified = arrival.frame.checksumVerified;
     (arrival.frame.memory.size <= SMALL ? this.#small : this.#large).push(arrival);
@@ -98,6 +100,8 @@ export class MemoryDevice implements Device {
     copy.length = flatten(frame, copy.memory.bytes, FRAME_START);
     // A checksum left to the device is one that never left the machine, as between two TAPs of one kernel.
     copy.checksumVerified = frame.checksumStart >= 0;
+    copy.checksumStart = frame.checksumStart;
+    copy.checksumOffset = frame.checksumOffset;
     copy.gsoSize = frame.gsoSize;
     this.onSend?.(copy.memory.bytes.subarray(FRAME_START, FRAME_START + copy.length), now);
     return true;

@@ -47,11 +47,11 @@ export function target(text: string): Target {
   throw new InvalidArgumentError("It must be HOST:PORT with a port from 1 to 65535, like 192.168.99.1:2048.");
 }
 
-/** [ADDRESS:]PORT of the stack; port 0: any. */
-export function endpoint(text: string): Target {
+/** [ADDRESS:]PORT to listen on, at `address` if there is none; port 0: any. */
+export function endpoint(text: string, address: string): Target {
   const [, host, digits] = /^(?:([^:\s]+):)?([0-9]{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
-  if (digits && port <= 65535) return { host: host ?? "0.0.0.0", port };
+  if (digits && port <= 65535) return { host: host ?? address, port };
   throw new InvalidArgumentError("It must be [ADDRESS:]PORT with a port from 0 to 65535, like 2048.");
 }
 

@@ -112,13 +112,19 @@ async function carryConnection(
   report: Report,
 ): Promise<void> {
   const peer = connection.remoteAddr;
+  let other: TcpStream;
   try {
-    const other = await direction.to.connect(direction.rule.to, signal);
-    report.opened(direction, peer);
-    report.closed(direction, peer, await relay(connection, other, signal));
+    other = await direction.to.connect(direction.rule.to, signal);
   } catch (error) {
     connection.close();
     if (!signal.aborted) report.failed(direction, peer, error);
+    return;
+  }
+  report.opened(direction, peer);
+  try {
+    report.closed(direction, peer, await relay(connection, other, signal));
+  } catch (error) {
+    report.broke(direction, peer, error);
   }
 }
 
@@ -167,6 +173,12 @@ class Report {
     if (this.options.json) {
       this.#print({ event: "failed", from: nameOfAddr(peer), to: nameOf(rule.to), error: why }, "");
     } else this.complain(`${nameOfAddr(peer)} to ${nameOf(rule.to)}: ${why}`);
+  }
+
+  broke({ rule }: Direction, peer: Deno.NetAddr, error: unknown): void {
+    const why = explain(error);
+    const facts = { event: "broke", from: nameOfAddr(peer), to: nameOf(rule.to), error: why };
+    this.#note(facts, () => `${nameOfAddr(peer)} to ${nameOf(rule.to)}: ${why}`);
   }
 
   complain(error: unknown): void {

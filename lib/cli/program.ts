@@ -7,7 +7,7 @@ import config from "../../deno.json" with { type: "json" };
 import { impairment, seconds, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
-import { addConnect, addForward, addListen } from "./program_sockets.ts";
+import { addConnect, addForward, addListen, addSocks } from "./program_sockets.ts";
 import { addStatus } from "./program_status.ts";
 
 const IMPAIR =
@@ -46,6 +46,7 @@ export function createProgram(io: Io, finish: Finish): Command {
   addConnect(program, io, finish);
   addListen(program, io, finish);
   addForward(program, io, finish);
+  addSocks(program, io, finish);
   addRun(program, io, finish);
   addShim(program, io, finish);
   addStatus(program, io, finish);

@@ -1,5 +1,5 @@
 /** The commands that hold connections, with their options and examples. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { endpoint, forwardRules, seconds, target } from "./arguments.ts";
 import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
@@ -65,7 +65,7 @@ export function addListen(program: Command, io: Io, finish: Finish): void {
     "take a TCP connection to the stack",
     "Listen on a port of the stack and take a connection: a two-way pipe, or a program's stdin and stdout.",
   )
-    .argument("<[address:]port>", "where; 0 for any free port", endpoint)
+    .argument("<[address:]port>", "where; 0 for any free port", (text) => endpoint(text, "0.0.0.0"))
     .option("-k, --keep-open", "take one connection after the other")
     .option("-e, --exec <command>", "run this by /bin/sh for each connection, several at once with -k")
     .option("-u, --udp", "receive and send datagrams; the peer is who sends first, with -k who sent last")
@@ -130,4 +130,39 @@ export function addForward(program: Command, io: Io, finish: Finish): void {
     .action(async (rules = [], options) => {
       finish(await (await import("./forward.ts")).forward(rules, options, io));
     });
+}
+
+export function addSocks(program: Command, io: Io, finish: Finish): void {
+  command(
+    program,
+    "socks",
+    "run a SOCKS proxy that goes through the stack",
+    "Run a SOCKS proxy (5, 4 and 4a) on the host whose connections and datagrams go through the stack, until Ctrl-C.",
+  )
+    .addOption(
+      new Option("--listen <[address:]port>", "where, on the host")
+        .argParser((text) => endpoint(text, "127.0.0.1"))
+        .default({ host: "127.0.0.1", port: 1080 }, "127.0.0.1:1080"),
+    )
+    .option(
+      "--auth <name:password>",
+      "let in only who knows it (RFC 1929); @FILE for one on each line of a file",
+    )
+    .option("-v, --verbose", "tell of each connection, and of each that failed, on stderr")
+    .option("--socket <path>", SOCKET)
+    .addHelpText(
+      "after",
+      examples(
+        io,
+        ["lvl-ip socks"],
+        ["curl --socks5-hostname 127.0.0.1:1080 http://example.com/"],
+        ["ssh -o ProxyCommand='nc -X 5 -x 127.0.0.1:1080 %h %p' host"],
+        ["lvl-ip socks --listen 1081 --auth me:secret"],
+      ) + "\n\n" + [
+        "CONNECT, BIND and UDP ASSOCIATE; names are resolved through the stack.",
+        "",
+        "Exit status: 0 after Ctrl-C, 1 if the port cannot be had.",
+      ].join("\n"),
+    )
+    .action(async (options) => finish(await (await import("./socks.ts")).socks(options, io)));
 }

@@ -46,7 +46,7 @@ export const hostSide: Side = {
   listen: ({ host: hostname, port }) =>
     naming(`Cannot listen on ${hostname}:${port}`, listenOnHost(hostname, port)),
   connect: ({ host: hostname, port }, signal) =>
-    naming(`Cannot connect to ${hostname}:${port}`, Deno.connect({ hostname, port, signal })),
+    naming(`Cannot connect to ${hostname}:${port}`, connectOnHost(hostname, port, signal)),
   bindDatagrams: ({ host, port }) =>
     naming(`Cannot receive on ${host}:${port}`, HostDatagrams.bind(host, port)),
   connectDatagrams: ({ host, port }) =>
@@ -55,7 +55,48 @@ export const hostSide: Side = {
 
 // deno-lint-ignore require-await
 async function listenOnHost(hostname: string, port: number): Promise<TcpListener> {
-  return Deno.listen({ hostname, port });
+  const listener = Deno.listen({ hostname, port });
+  return {
+    addr: listener.addr as Deno.NetAddr,
+    accept: async () => new HostStream(await listener.accept()),
+    close: () => listener.close(),
+  };
+}
+
+async function connectOnHost(hostname: string, port: number, signal?: AbortSignal): Promise<TcpStream> {
+  return new HostStream(await Deno.connect({ hostname, port, signal }));
+}
+
+/** Deno's own connection, which may be closed twice, as the stack's. */
+class HostStream implements TcpStream {
+  #isClosed = false;
+
+  constructor(readonly connection: Deno.TcpConn) {}
+
+  get localAddr(): Deno.NetAddr {
+    return this.connection.localAddr;
+  }
+
+  get remoteAddr(): Deno.NetAddr {
+    return this.connection.remoteAddr;
+  }
+
+  read(bytes: Uint8Array): Promise<number | null> {
+    return this.connection.read(bytes);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.connection.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.connection.closeWrite();
+  }
+
+  close(): void {
+    if (!this.#isClosed) this.connection.close();
+    this.#isClosed = true;
+  }
 }
 
 /** Says what failed, as errors of the stack's side do; the class and errno's name stay. */

@@ -24,6 +24,7 @@ Deno.test("commands, options and values are completed", async () => {
     "run",
     "setup-net",
     "shim",
+    "socks",
     "status",
   ]);
   assertEquals(await complete("da"), { values: ["daemon"], directive: ":4" });

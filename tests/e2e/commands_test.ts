@@ -1,62 +1,10 @@
 /** The commands that hold connections, as processes, with a real daemon and kernel peers. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { hasNamespaces, lvlIp, type Namespace, Namespaces } from "../support/netns.ts";
-import type { Finished, RunOptions, WorldProcess } from "../support/process.ts";
+import { CommandWorld } from "../support/command_world.ts";
+import { lvlIp } from "../support/netns.ts";
+import type { WorldProcess } from "../support/process.ts";
 
-/** One host with the daemon at 10.0.0.4, and the kernel at 10.0.0.5. */
-class World implements AsyncDisposable {
-  private constructor(readonly world: Namespaces, readonly host: Namespace) {}
-
-  static async create(): Promise<World> {
-    const world = await Namespaces.create();
-    const [host] = world.all;
-    const daemon = await host.spawn([...lvlIp, "daemon"]);
-    await daemon.waitFor("ready at");
-    return new World(world, host);
-  }
-
-  get folder(): string {
-    return this.world.directory;
-  }
-
-  run(args: string[], options?: RunOptions): Promise<Finished> {
-    return this.host.run([...lvlIp, ...args], options);
-  }
-
-  /** Starts a command, and waits until it says that it listens. */
-  async start(args: string[], options?: RunOptions): Promise<WorldProcess> {
-    const process = await this.host.spawn([...lvlIp, ...args], options);
-    await process.waitFor("istening");
-    return process;
-  }
-
-  /** Runs Python on the host, with some modules at hand; what it printed. */
-  async python(code: string): Promise<string> {
-    return (await this.host.exec(["python3", "-c", `import socket, sys, time\n${code}`])).trim();
-  }
-
-  /** A kernel peer at 10.0.0.5 that prints "up" when it listens. */
-  async serve(code: string): Promise<WorldProcess> {
-    const server = await this.host.spawn(["python3", "-uc", `import socket, time\n${code}`]);
-    await server.waitFor("up");
-    return server;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.world[Symbol.asyncDispose]();
-  }
-}
-
-function test(name: string, fn: (world: World) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: !hasNamespaces(),
-    async fn() {
-      await using world = await World.create();
-      await fn(world);
-    },
-  });
-}
+const test = CommandWorld.test;
 
 /** Answers a request with its length, and hangs up on clients whose side ends before. */
 const IMPATIENT_SERVER = `

@@ -26,6 +26,8 @@ export interface LoopStack {
   setDeviceFull?(device: number, isFull: boolean): void;
   advance(now: number): void;
   readonly deadline: number;
+  /** Resets all connections. */
+  abortAll(now: number): void;
   nextReady(): number;
   takeNotice(): Notice | null;
 }
@@ -96,8 +98,10 @@ class Loop {
 
   /** Ends all connections, and gives what is to be sent for that to the devices. */
   finish(): void {
-    const { server, clock, poller, lingerUs = 0 } = this.#parts;
+    const { stack, server, clock, poller, lingerUs = 0 } = this.#parts;
     server.close(clock());
+    // Those too that no program held any more: their peers would wait for what never comes.
+    stack.abortAll(clock());
     const giveUpAtUs = clock() + lingerUs;
     for (let now = clock();; now = clock()) {
       this.#advance(now);

@@ -6,6 +6,7 @@ import type { Connection } from "../stack/connection.ts";
 import { neighborStateName } from "../stack/neighbor.ts";
 import { SocketName } from "../stack/socket_types.ts";
 import type { Stack } from "../stack/stack.ts";
+import type { TimeWaitEntry } from "../stack/time_wait.ts";
 import { info } from "../tcp/info.ts";
 import { State } from "../tcp/state.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
@@ -24,6 +25,19 @@ const STATE_NAMES: Record<number, string> = {
   [State.CLOSING]: "CLOSING",
   [State.LAST_ACK]: "LAST-ACK",
   [State.TIME_WAIT]: "TIME-WAIT",
+};
+
+/** Of what has no connection, or none any more. */
+const NO_FIGURES = {
+  receiveQueue: 0,
+  sendQueue: 0,
+  congestionWindow: 0,
+  rttUs: 0,
+  rttVarianceUs: 0,
+  rtoUs: 0,
+  retransmits: 0,
+  pid: 0,
+  uid: 0,
 };
 
 /** Tells programs what the daemon is doing, as JSON. */
@@ -76,19 +90,13 @@ export class StatusReport {
       }
       const owner = server.ownerOf(handle);
       yield {
+        ...NO_FIGURES,
         kind: isListener ? "listener" : "echo",
         state: STATE_NAMES[name.state],
         localAddress: formatIp(name.localAddress),
         localPort: name.localPort,
         remoteAddress: formatIp(name.remoteAddress),
         remotePort: name.remotePort,
-        receiveQueue: 0,
-        sendQueue: 0,
-        congestionWindow: 0,
-        rttUs: 0,
-        rttVarianceUs: 0,
-        rtoUs: 0,
-        retransmits: 0,
         pid: owner?.pid ?? 0,
         uid: owner?.uid ?? 0,
       };
@@ -97,6 +105,7 @@ export class StatusReport {
 
   *#connections(server: Server, now: number): Iterable<ConnectionStatus> {
     for (const connection of this.stack.connections()) yield connectionStatus(connection, server, now);
+    for (const entry of this.stack.timeWaits()) yield timeWaitStatus(entry);
   }
 
   #counters(server: Server): Record<string, number> {
@@ -155,5 +164,17 @@ function connectionStatus(connection: Connection, server: Server, now: number): 
     retransmits: figures.tcpi_total_retrans,
     pid: owner?.pid ?? 0,
     uid: owner?.uid ?? 0,
+  };
+}
+
+function timeWaitStatus(entry: TimeWaitEntry): ConnectionStatus {
+  return {
+    ...NO_FIGURES,
+    kind: "stream",
+    state: STATE_NAMES[State.TIME_WAIT],
+    localAddress: formatIp(entry.localAddress),
+    localPort: entry.localPort,
+    remoteAddress: formatIp(entry.remoteAddress),
+    remotePort: entry.remotePort,
   };
 }

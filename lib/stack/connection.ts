@@ -10,10 +10,30 @@ import { Timer } from "./timer_table.ts";
 /** Linux's default `net.ipv4.ip_default_ttl`. */
 export const DEFAULT_TTL = 64;
 
-/** What the stack knows of one TCP connection that the connection itself does not: addresses, holder, place in line. */
-export class Connection extends Timer {
+/** What the table of connections holds: a connection, or what is left of one in TIME-WAIT. */
+export abstract class TableEntry extends Timer {
   /** Holds the local port for as long as the connection lives. */
   binding: Binding | null = null;
+  ttl = DEFAULT_TTL;
+  /** DSCP; the ECN bits are TCP's. */
+  dscp = 0;
+
+  // Place in the table
+  hash = 0;
+  nextInBucket: TableEntry | null = null;
+
+  constructor(
+    readonly localAddress: IpAddress,
+    readonly localPort: number,
+    readonly remoteAddress: IpAddress,
+    readonly remotePort: number,
+  ) {
+    super();
+  }
+}
+
+/** What the stack knows of one TCP connection that the connection itself does not: addresses, holder, place in line. */
+export class Connection extends TableEntry {
   /** The program's socket; null: not accepted yet, or closed by its program. */
   socket: StreamSocket | null = null;
   /** The listener whose queues it is in. */
@@ -24,13 +44,8 @@ export class Connection extends Timer {
   earlyOf: Listener | null = null;
   /** A listener has completed its handshake, or let it go before that. */
   wasEstablished = false;
-  ttl = DEFAULT_TTL;
-  /** DSCP; the ECN bits are TCP's. */
-  dscp = 0;
 
   // Places in the stack's lists
-  hash = 0;
-  nextInBucket: Connection | null = null;
   isPending = false;
   nextPending: Connection | null = null;
   /** Waits for its neighbor's address. */
@@ -48,14 +63,14 @@ export class Connection extends Timer {
 
   constructor(
     readonly tcb: Tcb,
-    readonly localAddress: IpAddress,
-    readonly localPort: number,
-    readonly remoteAddress: IpAddress,
-    readonly remotePort: number,
+    localAddress: IpAddress,
+    localPort: number,
+    remoteAddress: IpAddress,
+    remotePort: number,
     /** The peer is this host. */
     readonly isLocal: boolean,
   ) {
-    super();
+    super(localAddress, localPort, remoteAddress, remotePort);
   }
 }
 

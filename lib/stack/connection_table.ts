@@ -1,5 +1,5 @@
 import type { IpAddress } from "../wire/address.ts";
-import type { Connection } from "./connection.ts";
+import type { TableEntry } from "./connection.ts";
 
 const MIN_BUCKETS = 256;
 
@@ -8,7 +8,7 @@ const MIN_BUCKETS = 256;
  * allocated to look one up (a Map would want a key made of four numbers: a string per packet).
  */
 export class ConnectionTable {
-  private buckets: (Connection | null)[] = new Array(MIN_BUCKETS).fill(null);
+  private buckets: (TableEntry | null)[] = new Array(MIN_BUCKETS).fill(null);
   private count = 0;
 
   /** `secret`: an int32 that strangers do not know, or they could choose ports that all share a chain. */
@@ -23,33 +23,33 @@ export class ConnectionTable {
     localPort: number,
     remoteAddress: IpAddress,
     remotePort: number,
-  ): Connection | null {
+  ): TableEntry | null {
     const hash = this.hashOf(localAddress, localPort, remoteAddress, remotePort);
-    let connection = this.buckets[hash & (this.buckets.length - 1)];
-    while (connection !== null) {
+    let entry = this.buckets[hash & (this.buckets.length - 1)];
+    while (entry !== null) {
       if (
-        connection.remotePort === remotePort && connection.localPort === localPort &&
-        connection.remoteAddress === remoteAddress && connection.localAddress === localAddress
-      ) return connection;
-      connection = connection.nextInBucket;
+        entry.remotePort === remotePort && entry.localPort === localPort &&
+        entry.remoteAddress === remoteAddress && entry.localAddress === localAddress
+      ) return entry;
+      entry = entry.nextInBucket;
     }
     return null;
   }
 
-  /** The caller has seen to it that no connection with the same addresses and ports is in the table. */
-  add(connection: Connection): void {
+  /** The caller has seen to it that no entry with the same addresses and ports is in the table. */
+  add(entry: TableEntry): void {
     if (this.count >= this.buckets.length) this.grow();
-    const { localAddress, localPort, remoteAddress, remotePort } = connection;
-    connection.hash = this.hashOf(localAddress, localPort, remoteAddress, remotePort);
-    this.link(connection);
+    const { localAddress, localPort, remoteAddress, remotePort } = entry;
+    entry.hash = this.hashOf(localAddress, localPort, remoteAddress, remotePort);
+    this.link(entry);
     this.count++;
   }
 
-  remove(connection: Connection): void {
-    const index = connection.hash & (this.buckets.length - 1);
-    let previous: Connection | null = null;
+  remove(entry: TableEntry): void {
+    const index = entry.hash & (this.buckets.length - 1);
+    let previous: TableEntry | null = null;
     for (let at = this.buckets[index]; at !== null; at = at.nextInBucket) {
-      if (at === connection) {
+      if (at === entry) {
         if (previous === null) this.buckets[index] = at.nextInBucket;
         else previous.nextInBucket = at.nextInBucket;
         at.nextInBucket = null;
@@ -60,22 +60,27 @@ export class ConnectionTable {
     }
   }
 
-  *[Symbol.iterator](): Iterator<Connection> {
+  *[Symbol.iterator](): Iterator<TableEntry> {
     for (const first of this.buckets) {
-      for (let at: Connection | null = first; at !== null; at = at.nextInBucket) yield at;
+      for (let at: TableEntry | null = first; at !== null; at = at.nextInBucket) yield at;
     }
   }
 
-  private link(connection: Connection): void {
-    const index = connection.hash & (this.buckets.length - 1);
-    connection.nextInBucket = this.buckets[index];
-    this.buckets[index] = connection;
+  /** Those of one kind. */
+  *only<T extends TableEntry>(kind: abstract new (...args: never[]) => T): IterableIterator<T> {
+    for (const entry of this) if (entry instanceof kind) yield entry;
+  }
+
+  private link(entry: TableEntry): void {
+    const index = entry.hash & (this.buckets.length - 1);
+    entry.nextInBucket = this.buckets[index];
+    this.buckets[index] = entry;
   }
 
   private grow(): void {
     const all = [...this];
     this.buckets = new Array(this.buckets.length * 2).fill(null);
-    for (const connection of all) this.link(connection);
+    for (const entry of all) this.link(entry);
   }
 
   /** MurmurHash3's mixing, over the secret and three words. */

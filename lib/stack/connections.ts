@@ -1,9 +1,12 @@
-import { EVENT_CLOSED, EVENT_CONNECTED, State } from "../tcp/state.ts";
+import { EVENT_CLOSED, EVENT_CONNECTED } from "../tcp/state.ts";
+import type { TimeWait } from "../tcp/time_wait.ts";
 import { advanceTimers } from "../tcp/timers.ts";
-import type { Connection } from "./connection.ts";
+import { abort } from "../tcp/user_calls.ts";
+import { Connection, type TableEntry } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { noteFastOpen } from "./fast_open_client.ts";
 import type { Listener } from "./listener.ts";
+import { endTimeWait, shrinkToTimeWait, TimeWaitEntry, timeWaitOf } from "./time_wait.ts";
 
 /** Puts a connection that was opened in the tables. */
 export function addConnection(core: Core, connection: Connection): void {
@@ -28,6 +31,10 @@ export function settle(core: Core, connection: Connection): boolean {
     report(core, connection, events);
   }
   if (connection.isForgotten) return false;
+  if (tcb.timeWait !== null && tcb.orphan && !tcb.ack.now) {
+    shrinkToTimeWait(core, connection, tcb.timeWait);
+    return false;
+  }
   if (tcb.deadline !== connection.dueUs) core.timers.arm(connection, tcb.deadline);
   return true;
 }
@@ -82,13 +89,37 @@ export function forget(core: Core, connection: Connection): void {
   if (socket !== null) socket.binding = null;
 }
 
+/** Frees the four-tuple of a connection in TIME-WAIT for its successor; what is known of its wait. */
+export function giveWay(core: Core, old: TableEntry): TimeWait | null {
+  const wait = timeWaitOf(old);
+  if (old instanceof TimeWaitEntry) endTimeWait(core, old);
+  else if (old instanceof Connection) forget(core, old);
+  return wait;
+}
+
 /** Fires the timers of all connections that are due, each once: one that is due again at once has to wait for others. */
 export function advanceConnections(core: Core, now: number): void {
   for (let left = core.timers.size; left > 0; left--) {
     const due = core.timers.takeDue(now);
     if (due === null) return;
-    advanceTimers(due.tcb, now);
-    touch(core, due);
+    if (due instanceof Connection) {
+      advanceTimers(due.tcb, now);
+      touch(core, due);
+    } else if (due instanceof TimeWaitEntry) {
+      endTimeWait(core, due);
+    }
+  }
+}
+
+/** Resets all connections (RFC 9293 3.10.5); those in TIME-WAIT end silently. */
+export function abortConnections(core: Core, now: number): void {
+  for (const entry of [...core.connections]) {
+    if (entry instanceof TimeWaitEntry) {
+      endTimeWait(core, entry);
+    } else if (entry instanceof Connection) {
+      abort(entry.tcb, now);
+      touch(core, entry);
+    }
   }
 }
 
@@ -100,13 +131,12 @@ const REUSE_DISTANCE = 65535 + 2;
 /**
  * Whether an outgoing connection may take the place of one in TIME-WAIT: its timestamps tell old segments from new ones.
  */
-export function mayTakeOver(old: Connection, now: number): boolean {
-  const { tcb } = old;
-  return tcb.state === State.TIME_WAIT && tcb.options.timestamps &&
-    now - tcb.timestamps.recentAtUs > REUSE_AFTER_US;
+export function mayTakeOver(old: TableEntry, now: number): boolean {
+  const timestamps = timeWaitOf(old)?.timestamps;
+  return timestamps != null && now - timestamps.recentAtUs > REUSE_AFTER_US;
 }
 
 /** The initial sequence number of a connection that takes the place of one in TIME-WAIT. */
-export function successorSequence(old: Connection): number {
-  return (old.tcb.snd.nxt + REUSE_DISTANCE) | 0;
+export function successorSequence(old: TimeWait): number {
+  return (old.sendNext + REUSE_DISTANCE) | 0;
 }

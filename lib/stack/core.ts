@@ -12,7 +12,7 @@ import { TcpHeader } from "../wire/tcp.ts";
 import { UdpHeader } from "../wire/udp.ts";
 import { Arrival } from "./arrival.ts";
 import { checkConfig, interfacesOf, type StackConfig } from "./config.ts";
-import { type Connection, PendingList } from "./connection.ts";
+import { PendingList, type TableEntry } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { Counters } from "./counters.ts";
 import { Identifications } from "./fragmentation.ts";
@@ -105,8 +105,10 @@ export class Core {
   // Transports
   readonly tcpSettings: TcpSettings;
   readonly connections: ConnectionTable;
+  /** How many of the connections are no more than their TIME-WAIT. */
+  timeWaits = 0;
   readonly listeners = new ListenerTable();
-  readonly timers = new TimerTable<Connection>();
+  readonly timers = new TimerTable<TableEntry>();
   readonly tcpPorts = new PortSpace();
   readonly udpPorts = new PortSpace();
   /** Of ICMP echo the identifiers are the ports. */
@@ -127,6 +129,7 @@ export class Core {
   readonly segmentOut = new TcpHeader();
   readonly resetOut = new TcpHeader();
   readonly cookieOut = new TcpHeader();
+  readonly timeWaitOut = new TcpHeader();
   readonly icmpOut = new Icmpv4Header();
   readonly udpOut = new UdpHeader();
   readonly ipOut = new Ipv4Header();

@@ -43,6 +43,8 @@ export class Counters {
   /** Data of our SYNs that the peer took, and that it did not. */
   tcpFastOpenActive = 0;
   tcpFastOpenActiveFailures = 0;
+  /** Connections whose TIME-WAIT was left out because there were too many. */
+  tcpTimeWaitOverflows = 0;
   /** Connections that ended with an error. */
   tcpFailures = 0;
 

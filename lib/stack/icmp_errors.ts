@@ -15,7 +15,7 @@ import { ICMP_TYPE, ICMP_UNREACHABLE, parseQuoted } from "../wire/icmpv4.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
 import type { Arrival } from "./arrival.ts";
-import type { Connection } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { touch } from "./connections.ts";
 import type { Core } from "./core.ts";
 import { receiveMessage } from "./datagram_input.ts";
@@ -113,7 +113,8 @@ function tellConnection(core: Core, arrival: Arrival, now: number): void {
   const { icmp, quoted } = arrival;
   const { source, sourcePort, destination, destinationPort } = quoted;
   const connection = core.connections.get(source, sourcePort, destination, destinationPort);
-  if (connection === null) return core.drop(DROP.icmpNoSocket);
+  // One in TIME-WAIT has nothing left to say that could be lost.
+  if (!(connection instanceof Connection)) return core.drop(DROP.icmpNoSocket);
   if (isFragmentationNeeded(arrival)) {
     learnFromConnection(core, connection, namedMtu(arrival), quoted.seq, now);
   } else {

@@ -1,5 +1,6 @@
 import { defersAccept } from "../tcp/defer_accept.ts";
 import { takeSynData } from "../tcp/fast_open.ts";
+import type { TimeWait } from "../tcp/time_wait.ts";
 import { openPassive } from "../tcp/user_calls.ts";
 import { DROP } from "../wire/drop.ts";
 import { ACK, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
@@ -19,7 +20,7 @@ export function listenArrives(
   listener: Listener,
   arrival: Arrival,
   segment: TcpHeader,
-  replaced: Connection | null,
+  replaced: TimeWait | null,
   now: number,
 ): void {
   const { flags } = segment;
@@ -47,7 +48,7 @@ function openChild(
   listener: Listener,
   arrival: Arrival,
   segment: TcpHeader,
-  replaced: Connection | null,
+  replaced: TimeWait | null,
   now: number,
 ): void {
   const child = newChild(core, listener, arrival);

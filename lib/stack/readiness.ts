@@ -1,3 +1,4 @@
+import { EAGAIN, EPIPE } from "../errno.ts";
 import { isEarly } from "../tcp/fast_open.ts";
 import { State } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
@@ -51,4 +52,17 @@ function ofDatagram(core: Core, socket: DatagramSocket): number {
   if (socket.isReadShut) ready |= READY_READ_CLOSED;
   if (socket.isReadShut && socket.isWriteShut) ready |= READY_HANGUP;
   return ready;
+}
+
+/** As Linux: nothing can be queued before the connection is established. */
+export function checkWritable(socket: StreamSocket): number {
+  if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
+  const { state } = socket.tcb;
+  if (isEarly(socket.tcb)) return 0;
+  return state === State.SYN_SENT || state === State.SYN_RECEIVED ? -EAGAIN : 0;
+}
+
+/** No connection was ever asked for, so there is nothing to receive (what a failed one left is told). */
+export function isNeverConnected(socket: StreamSocket): boolean {
+  return socket.listener !== null || (socket.phase === Phase.UNCONNECTED && socket.connection === null);
 }

@@ -1,16 +1,15 @@
 import type { Frame } from "../buffer/frame.ts";
 import type { Slices } from "../buffer/memory.ts";
-import { EAGAIN, EBADF, EINVAL, ENOTCONN, EOPNOTSUPP, EPIPE } from "../errno.ts";
+import { EBADF, EINVAL, ENOTCONN, EOPNOTSUPP } from "../errno.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
-import { State } from "../tcp/state.ts";
 import * as tcp from "../tcp/user_calls.ts";
 import type { TcpInfo } from "../tcp/user_calls.ts";
 import type { IpAddress } from "../wire/address.ts";
 import { advanceAnnouncements } from "./arp.ts";
 import { bindSocket, isServed } from "./bind.ts";
 import type { StackConfig } from "./config.ts";
-import type { Connection } from "./connection.ts";
-import { advanceConnections, touch } from "./connections.ts";
+import { Connection } from "./connection.ts";
+import { abortConnections, advanceConnections, touch } from "./connections.ts";
 import { Core } from "./core.ts";
 import { createSocket } from "./create_socket.ts";
 import type { Counters } from "./counters.ts";
@@ -24,10 +23,10 @@ import {
 import { frameInput } from "./ip.ts";
 import type { Interface } from "./interface.ts";
 import type { Neighbor } from "./neighbor.ts";
-import { readinessOf } from "./readiness.ts";
+import { checkWritable, isNeverConnected, readinessOf } from "./readiness.ts";
 import { advanceReassembly } from "./reassembly.ts";
 import type { RoutingTable } from "./routes.ts";
-import { Phase, StreamSocket } from "./socket.ts";
+import { StreamSocket } from "./socket.ts";
 import { nameOf } from "./socket_name.ts";
 import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
 import { type Datagram, type Notice, SHUT_WR, SocketKind, type SocketName } from "./socket_types.ts";
@@ -39,6 +38,7 @@ import {
   listenStream,
   stopListening,
 } from "./stream_socket.ts";
+import { TimeWaitEntry } from "./time_wait.ts";
 import { setFull, transmit } from "./transmit.ts";
 
 export type { StackConfig } from "./config.ts";
@@ -154,9 +154,14 @@ export class Stack {
     setFull(this.core, this.core.links[device], isFull);
   }
 
-  /** All connections, those too that no program holds any more. */
+  /** All connections, those too that no program holds any more; except those of which only TIME-WAIT is left. */
   connections(): Iterable<Connection> {
-    return this.core.connections;
+    return this.core.connections.only(Connection);
+  }
+
+  /** The rest: connections in TIME-WAIT that no program holds. */
+  timeWaits(): Iterable<TimeWaitEntry> {
+    return this.core.connections.only(TimeWaitEntry);
   }
 
   /** Bytes that buffers of sockets hold. */
@@ -296,6 +301,12 @@ export class Stack {
     return this.end(handle, abortStream, now);
   }
 
+  /** Ends all connections, those too that no program holds any more, each with a reset where TCP has one. */
+  abortAll(now: number): void {
+    this.core.now = now;
+    abortConnections(this.core, now);
+  }
+
   /** Linux's levels, names and values; what has no effect here is -ENOPROTOOPT. */
   setOption(handle: number, level: number, name: number, value: number, now: number): number {
     const socket = this.core.sockets.get(handle);
@@ -381,17 +392,4 @@ export class Stack {
     else closeDatagram(core, socket);
     return 0;
   }
-}
-
-/** As Linux: nothing can be queued before the connection is established. */
-function checkWritable(socket: StreamSocket): number {
-  if (socket.phase === Phase.UNCONNECTED || socket.listener !== null) return -EPIPE;
-  const { state } = socket.tcb;
-  if (tcp.isEarly(socket.tcb)) return 0;
-  return state === State.SYN_SENT || state === State.SYN_RECEIVED ? -EAGAIN : 0;
-}
-
-/** No connection was ever asked for, so there is nothing to receive (what a failed one left is told). */
-function isNeverConnected(socket: StreamSocket): boolean {
-  return socket.listener !== null || (socket.phase === Phase.UNCONNECTED && socket.connection === null);
 }

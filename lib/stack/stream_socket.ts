@@ -15,7 +15,7 @@ import { State } from "../tcp/state.ts";
 import { abort, close, openActive } from "../tcp/user_calls.ts";
 import { ANY, type IpAddress, isLoopback, isMulticast } from "../wire/address.ts";
 import { Connection } from "./connection.ts";
-import { addConnection, forget, mayTakeOver, successorSequence, touch } from "./connections.ts";
+import { addConnection, forget, giveWay, mayTakeOver, successorSequence, touch } from "./connections.ts";
 import { type Core, LOCALHOST } from "./core.ts";
 import { prepareFastOpen } from "./fast_open_client.ts";
 import { Listener } from "./listener.ts";
@@ -151,10 +151,10 @@ function beginConnect(
   if (localPort === 0) return -EADDRNOTAVAIL;
   const old = core.connections.get(local, localPort, remote, port);
   if (old !== null && !mayTakeOver(old, now)) return -EADDRNOTAVAIL;
-  const iss = old !== null
-    ? successorSequence(old)
+  const replaced = old === null ? null : giveWay(core, old);
+  const iss = replaced !== null
+    ? successorSequence(replaced)
     : core.initialSequence.next(local, localPort, remote, port, now);
-  if (old !== null) forget(core, old);
   const connection = new Connection(socket.tcb, local, localPort, remote, port, isLocal);
   connection.socket = socket;
   connection.ttl = socket.ttl;

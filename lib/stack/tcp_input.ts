@@ -1,18 +1,18 @@
-import { challengeAck } from "../tcp/invalid.ts";
-import { abort } from "../tcp/user_calls.ts";
 import { segmentArrives } from "../tcp/segment_arrives.ts";
-import { State } from "../tcp/state.ts";
+import { type TimeWait, TimeWaitAnswer, timeWaitArrives } from "../tcp/time_wait.ts";
+import { abort } from "../tcp/user_calls.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { DROP } from "../wire/drop.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { ACK, parseTcp, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import type { Arrival } from "./arrival.ts";
-import type { Connection } from "./connection.ts";
-import { forget, touch } from "./connections.ts";
+import { Connection } from "./connection.ts";
+import { giveWay, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
 import { admit, listenArrives } from "./listen_arrives.ts";
 import type { Listener } from "./listener.ts";
 import { sendReset } from "./reset.ts";
+import { acknowledgeAgain, endTimeWait, TimeWaitEntry } from "./time_wait.ts";
 
 /** A TCP segment came in: to its connection, to a listener, or answered with a reset (RFC 9293 3.10.7). */
 export function tcpInput(core: Core, arrival: Arrival, now: number): void {
@@ -27,9 +27,10 @@ export function tcpInput(core: Core, arrival: Arrival, now: number): void {
   if (segment.sourcePort === 0 || segment.destinationPort === 0) return core.drop(DROP.tcpPortInvalid);
   segment.ecn = ip.ecn;
   const { sourcePort, destinationPort } = segment;
-  const connection = core.connections.get(ip.destination, destinationPort, ip.source, sourcePort);
-  if (connection === null) return noConnection(core, arrival, segment, null, now);
-  connectionInput(core, connection, arrival, segment, now);
+  const entry = core.connections.get(ip.destination, destinationPort, ip.source, sourcePort);
+  if (entry instanceof Connection) connectionInput(core, entry, arrival, segment, now);
+  else if (entry instanceof TimeWaitEntry) timeWaitInput(core, entry, arrival, segment, now);
+  else noConnection(core, arrival, segment, null, now);
 }
 
 function isChecksumGood(arrival: Arrival): boolean {
@@ -54,16 +55,17 @@ function connectionInput(
     return touch(core, connection);
   }
   if (admission === "drop") return core.drop(DROP.tcpAcceptDeferred);
-  if (isVainReopening(core, connection, arrival, segment)) {
-    challengeAck(tcb, now);
+  const { timeWait } = tcb;
+  if (timeWait !== null && isVainReopening(core, arrival, segment)) {
+    if (timeWait.mayAnswer(tcb.settings, now)) tcb.ack.now = true;
     return touch(core, connection);
   }
   const una = tcb.snd.una;
   segmentArrives(tcb, segment, now);
   if (tcb.reopen) {
     // RFC 9293 3.6.1, RFC 6191: a new SYN ends TIME-WAIT; what it opens is a new connection.
-    forget(core, connection);
-    return noConnection(core, arrival, segment, connection, now);
+    giveWay(core, connection);
+    return noConnection(core, arrival, segment, timeWait, now);
   }
   // RFC 5681 4.2: in trouble and in slow start the peer counts on every ACK, and some may be lost.
   if (tcb.ack.now && (tcb.outOfOrder.count > 0 || tcb.ack.quick > 0)) core.isUrgent = true;
@@ -73,15 +75,33 @@ function connectionInput(
   touch(core, connection);
 }
 
-/** A SYN ends TIME-WAIT only where somebody listens; else, as on Linux, it is answered like any late segment. */
-function isVainReopening(
+/** The same for a connection of which only its TIME-WAIT is left. */
+function timeWaitInput(
   core: Core,
-  connection: Connection,
+  entry: TimeWaitEntry,
   arrival: Arrival,
   segment: TcpHeader,
-): boolean {
-  return connection.tcb.state === State.TIME_WAIT && (segment.flags & (SYN | ACK | RST)) === SYN &&
-    findListener(core, arrival, segment) === null;
+  now: number,
+): void {
+  const { wait } = entry;
+  const { tcpSettings } = core;
+  if (isVainReopening(core, arrival, segment)) {
+    if (wait.mayAnswer(tcpSettings, now)) acknowledgeAgain(core, entry, now);
+    return;
+  }
+  const answer = timeWaitArrives(wait, segment, tcpSettings, now);
+  if (answer === TimeWaitAnswer.END) return endTimeWait(core, entry);
+  if (answer === TimeWaitAnswer.REOPEN) {
+    endTimeWait(core, entry);
+    return noConnection(core, arrival, segment, wait, now);
+  }
+  if (answer === TimeWaitAnswer.ACK) acknowledgeAgain(core, entry, now);
+  core.timers.arm(entry, wait.endsAtUs);
+}
+
+/** A SYN ends TIME-WAIT only where somebody listens; else, as on Linux, it is answered like any late segment. */
+function isVainReopening(core: Core, arrival: Arrival, segment: TcpHeader): boolean {
+  return (segment.flags & (SYN | ACK | RST)) === SYN && findListener(core, arrival, segment) === null;
 }
 
 function findListener(core: Core, arrival: Arrival, segment: TcpHeader): Listener | null {
@@ -90,12 +110,12 @@ function findListener(core: Core, arrival: Arrival, segment: TcpHeader): Listene
   return core.listeners.find(ip.destination, segment.destinationPort, choice);
 }
 
-/** `replaced`: the connection in TIME-WAIT that the segment's SYN ends. */
+/** `replaced`: the TIME-WAIT that the segment's SYN ends. */
 function noConnection(
   core: Core,
   arrival: Arrival,
   segment: TcpHeader,
-  replaced: Connection | null,
+  replaced: TimeWait | null,
   now: number,
 ): void {
   const listener = findListener(core, arrival, segment);

@@ -11,12 +11,18 @@ export const Limit = { NONE: 0, APPLICATION_OR_NETWORK: 1, WINDOW: 2, BUFFER: 3 
 export class Chronograph {
   private kind: number = Limit.NONE;
   private sinceUs = 0;
-  private readonly spentUs = new Float64Array(4);
+  // Fields and no array: a typed array of four would take 300 bytes of every connection's memory.
+  private networkUs = 0;
+  private windowUs = 0;
+  private bufferUs = 0;
 
   /** From `now` on, `kind` is what limits the sender. */
   turn(kind: number, now: number): void {
     if (kind === this.kind) return;
-    if (this.kind !== Limit.NONE) this.spentUs[this.kind] += now - this.sinceUs;
+    const spent = now - this.sinceUs;
+    if (this.kind === Limit.APPLICATION_OR_NETWORK) this.networkUs += spent;
+    else if (this.kind === Limit.WINDOW) this.windowUs += spent;
+    else if (this.kind === Limit.BUFFER) this.bufferUs += spent;
     this.kind = kind;
     this.sinceUs = now;
   }
@@ -24,10 +30,13 @@ export class Chronograph {
   /** Time spent so far with `kind` as the limit; NONE: with any of them. */
   spent(kind: number, now: number): number {
     const running = this.kind === Limit.NONE ? 0 : now - this.sinceUs;
-    if (kind === Limit.NONE) {
-      return this.spentUs[1] + this.spentUs[2] + this.spentUs[3] + running;
-    }
-    return this.spentUs[kind] + (kind === this.kind ? running : 0);
+    if (kind === Limit.NONE) return this.networkUs + this.windowUs + this.bufferUs + running;
+    const before = kind === Limit.WINDOW
+      ? this.windowUs
+      : kind === Limit.BUFFER
+      ? this.bufferUs
+      : this.networkUs;
+    return before + (kind === this.kind ? running : 0);
   }
 }
 

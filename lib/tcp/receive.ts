@@ -97,6 +97,7 @@ function noteOverlap(tcb: Tcb, from: number, to: number): void {
 
 /** The block that holds `seq` becomes the first of the next SACK option (RFC 2018 4). */
 function noteRecent(tcb: Tcb, seq: number): void {
+  if (tcb.recentSacks.length === 0) tcb.recentSacks = new Int32Array(MAX_SACK_BLOCKS);
   const recent = tcb.recentSacks;
   recent.copyWithin(1, 0, MAX_SACK_BLOCKS - 1);
   recent[0] = seq;

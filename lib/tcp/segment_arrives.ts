@@ -6,10 +6,11 @@ import { isEarly } from "./fast_open.ts";
 import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
 import { answerUnacceptable, challengeAck } from "./invalid.ts";
 import { noteDsack, receiveFin, receiveText } from "./receive.ts";
-import { advance, earlier, geq, gt, lt } from "./seq.ts";
+import { advance, earlier, geq, gt, lt, segmentLength } from "./seq.ts";
 import { canReceive, isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
-import { failsPaws, isNewIncarnation } from "./timestamps.ts";
+import { type TimeWait, TimeWaitAnswer, timeWaitArrives } from "./time_wait.ts";
+import { failsPaws } from "./timestamps.ts";
 import { resetConnection, toClosed, toFinWait2, toTimeWait } from "./transitions.ts";
 import { acceptedWindow } from "./window.ts";
 
@@ -21,7 +22,7 @@ export function segmentArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   tcb.totals.segmentsIn++;
   if (seg.payloadLength > 0) tcb.totals.dataSegmentsIn++;
   if (tcb.state === State.SYN_SENT) synSentArrives(tcb, seg, now);
-  else if (tcb.state === State.TIME_WAIT) timeWaitArrives(tcb, seg, now);
+  else if (tcb.timeWait !== null) inTimeWait(tcb, tcb.timeWait, seg, now);
   else if (tcb.state !== State.CLOSED) otherStateArrives(tcb, seg, now);
   updateDeadline(tcb);
 }
@@ -61,11 +62,6 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   // eighth, check the FIN bit
   if ((seg.flags & FIN) !== 0 || tcb.rcv.finSeen) receiveFin(tcb, seg, now);
   checkAck(tcb, now);
-}
-
-/** Sequence numbers that the segment takes up. */
-export function segmentLength(seg: TcpHeader): number {
-  return seg.payloadLength + ((seg.flags & SYN) !== 0 ? 1 : 0) + ((seg.flags & FIN) !== 0 ? 1 : 0);
 }
 
 /** RFC 9293 3.10.7.4, first; with PAWS before it (RFC 7323 5.3 R1). */
@@ -191,25 +187,11 @@ function repeated(tcb: Tcb, seg: TcpHeader, end: number): void {
   tcb.ack.scheduled = true;
 }
 
-/** RFC 9293 3.10.7.4 in TIME-WAIT; RFC 1337: a reset does not end it; RFC 6191: a SYN may. */
-function timeWaitArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
-  const { rcv } = tcb;
-  const paws = failsPaws(tcb, seg, now);
-  if ((seg.flags & RST) !== 0) {
-    // As Linux does unless tcp_rfc1337 is set: an exact reset ends it.
-    if (seg.seq === rcv.nxt && !paws) toClosed(tcb, 0);
-    return;
-  }
-  if ((seg.flags & (SYN | ACK)) === SYN && !paws && isNewIncarnation(tcb, seg)) {
-    tcb.reopen = true;
-    toClosed(tcb, 0);
-    return;
-  }
-  if (tcb.settings.bsd && (seg.flags & ACK) === 0) return;
-  if (!paws && (seg.flags & SYN) === 0 && seg.seq === rcv.nxt && segmentLength(seg) === 0) return;
-  if ((seg.flags & FIN) !== 0 && !paws && advance(seg.seq, segmentLength(seg)) === rcv.nxt) {
-    // The peer did not get our last ACK: start the wait again.
-    tcb.timers.lifeAtUs = now + tcb.settings.timeWaitUs;
-  }
-  if ((seg.flags & ACK) !== 0 || (seg.flags & SYN) !== 0) answerUnacceptable(tcb, segmentLength(seg), now);
+/** The same for a connection in TIME-WAIT of which all is still there, because a program holds it. */
+function inTimeWait(tcb: Tcb, wait: TimeWait, seg: TcpHeader, now: number): void {
+  const answer = timeWaitArrives(wait, seg, tcb.settings, now);
+  tcb.timers.lifeAtUs = wait.endsAtUs;
+  tcb.reopen = answer === TimeWaitAnswer.REOPEN;
+  if (answer === TimeWaitAnswer.ACK) tcb.ack.now = true;
+  else if (answer !== TimeWaitAnswer.NONE) toClosed(tcb, 0);
 }

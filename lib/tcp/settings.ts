@@ -73,6 +73,8 @@ export interface TcpSettings {
   keepaliveProbes: number;
   finTimeoutUs: number;
   timeWaitUs: number;
+  /** Linux's tcp_max_tw_buckets: connections in TIME-WAIT beyond it end at once. */
+  maxTimeWaits: number;
   /** Back to the initial window after an idle RTO (RFC 5681 4.1). */
   slowStartAfterIdle: boolean;
   /** Least time between two ACKs for out-of-window segments (RFC 5961 7). */
@@ -133,6 +135,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   keepaliveProbes: 9,
   finTimeoutUs: 60_000_000,
   timeWaitUs: 60_000_000,
+  maxTimeWaits: 65_536,
   slowStartAfterIdle: true,
   invalidRateLimitUs: 500_000,
   gsoMaxSegments: 1,

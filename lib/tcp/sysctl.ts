@@ -52,6 +52,7 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_keepalive_intvl: count("keepaliveIntervalUs", SECOND),
   tcp_keepalive_probes: count("keepaliveProbes"),
   tcp_fin_timeout: count("finTimeoutUs", SECOND),
+  tcp_max_tw_buckets: count("maxTimeWaits"),
   tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
   tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
   tcp_abort_on_overflow: flag("abortOnOverflow"),

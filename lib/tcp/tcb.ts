@@ -16,6 +16,7 @@ import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { TcpSettings } from "./settings.ts";
 import { CaState, State } from "./state.ts";
+import type { TimeWait } from "./time_wait.ts";
 import { UserOptions } from "./user_options.ts";
 
 /** RFC 9293 3.3.1, send sequence variables. */
@@ -230,6 +231,8 @@ export class Totals {
   lastAckReceivedUs = 0;
 }
 
+const NO_SACKS = new Int32Array(0);
+
 /**
  * The transmission control block: all variables of one connection and no behaviour (RFC 9293 3.3.1). Addresses and
  * ports are not in it: a connection knows neither IP nor sockets.
@@ -244,6 +247,8 @@ export class Tcb implements CongestionView {
   softError = 0;
   /** When `advanceTimers` is due next. */
   deadline = Infinity;
+  /** What TIME-WAIT needs, from its beginning on. */
+  timeWait: TimeWait | null = null;
   /** A SYN may take the place of this TIME-WAIT connection (RFC 6191). */
   reopen = false;
   /** Opened by a listener. */
@@ -279,8 +284,11 @@ export class Tcb implements CongestionView {
   readonly receiveBuffer: RingBuffer;
   /** Out-of-order ranges that lie in the receive buffer behind RCV.NXT. */
   readonly outOfOrder = new RangeSet();
-  /** Where out-of-order data arrived, the latest first: the order of the SACK option's blocks (RFC 2018 4). */
-  readonly recentSacks = new Int32Array(4);
+  /**
+   * Where out-of-order data arrived, the latest first: the order of the SACK option's blocks (RFC 2018 4). Made with the
+   * first such data: most connections never see any, and a typed array takes 280 bytes of memory.
+   */
+  recentSacks: Int32Array = NO_SACKS;
   recentSackCount = 0;
   /** A D-SACK to report with the next ACK (RFC 2883). */
   dsackPending = false;

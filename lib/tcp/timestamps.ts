@@ -1,21 +1,30 @@
 import { RST, type TcpHeader } from "../wire/tcp.ts";
-import { advance, gt } from "./seq.ts";
-import type { Tcb } from "./tcb.ts";
+import { gt } from "./seq.ts";
+import type { Tcb, TimestampState } from "./tcb.ts";
 
 /** RFC 7323 5.5: TS.Recent older than this says nothing (the clock may have gone half around). */
 const RECENT_LIFETIME_US = 24 * 86400 * 1e6;
 
 /** The timestamp clock: milliseconds, with an offset of the connection's own (RFC 7323 5.4). */
 export function timestampOf(tcb: Tcb, now: number): number {
-  return (Math.floor(now / 1000) + tcb.timestamps.offset) | 0;
+  return timestampAt(tcb.timestamps, now);
+}
+
+export function timestampAt({ offset }: TimestampState, now: number): number {
+  return (Math.floor(now / 1000) + offset) | 0;
+}
+
+/** RFC 7323 5.2: `value` was sent before what TS.Recent tells of. */
+export function isOlderThan({ recent, recentAtUs }: TimestampState, value: number, now: number): boolean {
+  if (recentAtUs < 0 || ((value - recent) | 0) >= 0) return false;
+  return now - recentAtUs <= RECENT_LIFETIME_US;
 }
 
 /** RFC 7323 5.2, PAWS: the segment is a duplicate from the past and must go. */
 export function failsPaws(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const { timestamps, options } = tcb;
-  if (!options.timestamps || !seg.timestamps || timestamps.recentAtUs < 0) return false;
-  if (((seg.timestampValue - timestamps.recent) | 0) >= 0) return false;
-  if (now - timestamps.recentAtUs > RECENT_LIFETIME_US) return false;
+  if (!options.timestamps || !seg.timestamps) return false;
+  if (!isOlderThan(timestamps, seg.timestampValue, now)) return false;
   // RFC 7323 5.3 R1: RST segments are not subject to the test.
   return (seg.flags & RST) === 0 && !isReorderedAck(tcb, seg, now);
 }
@@ -41,14 +50,4 @@ export function updateRecent(tcb: Tcb, seg: TcpHeader, now: number): void {
   ) return;
   timestamps.recent = seg.timestampValue;
   timestamps.recentAtUs = now;
-}
-
-/** RFC 6191 2: a SYN that may open a new incarnation of a connection in TIME-WAIT. */
-export function isNewIncarnation(tcb: Tcb, syn: TcpHeader): boolean {
-  const { timestamps, options, rcv } = tcb;
-  if (options.timestamps && syn.timestamps) {
-    if (((syn.timestampValue - timestamps.recent) | 0) > 0) return true;
-    if (syn.timestampValue !== timestamps.recent) return false;
-  }
-  return gt(syn.seq, advance(rcv.nxt, 0));
 }

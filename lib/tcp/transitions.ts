@@ -8,6 +8,7 @@ import {
   State,
 } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
+import { TimeWait } from "./time_wait.ts";
 
 /** Every change of `state` is one of these functions (RFC 9293 3.3.2, figure 5). */
 
@@ -48,12 +49,14 @@ export function toTimeWait(tcb: Tcb, now: number): void {
   tcb.timers.kind = TransmitTimer.NONE;
   tcb.timers.transmitAtUs = Infinity;
   tcb.timers.keepaliveAtUs = Infinity;
-  tcb.timers.lifeAtUs = now + tcb.settings.timeWaitUs;
+  tcb.timeWait = new TimeWait(tcb, now);
+  tcb.timers.lifeAtUs = tcb.timeWait.endsAtUs;
 }
 
 /** The connection is over. `error`: the errno that the application gets; 0: it ended as it should. */
 export function toClosed(tcb: Tcb, error: number): void {
   tcb.state = State.CLOSED;
+  tcb.timeWait = null;
   tcb.queue.clear();
   tcb.timers.kind = TransmitTimer.NONE;
   tcb.timers.transmitAtUs = tcb.timers.keepaliveAtUs = tcb.timers.lifeAtUs = Infinity;

@@ -30,6 +30,7 @@ class World {
   stackDeadline = Infinity;
   watched = new Map<number, number>();
   closed = false;
+  aborted = false;
 
   get parts(): LoopParts {
     // deno-lint-ignore no-this-alias -- for the getters
@@ -103,6 +104,7 @@ class World {
         get deadline() {
           return world.stackDeadline;
         },
+        abortAll: () => void (this.aborted = true),
         nextReady: () => this.ready.shift() ?? -1,
         takeNotice: () => null,
       },
@@ -250,7 +252,7 @@ Deno.test("the end: what closing left to be sent is sent, and a device that dela
   runLoop(parts);
   assertEquals(world.sent, [[42]]);
   assertEquals(world.sleeps, [Infinity, 500]);
-  assertEquals(world.advanced, ["device"]);
+  assertEquals([world.advanced, world.aborted], [["device"], true]);
 });
 
 Deno.test("what the device throws ends the loop", () => {

@@ -18,7 +18,7 @@ import { FREEBSD_DEFAULTS, googleDefaults, type Settings } from "./sysctls.ts";
 import { infoSymbols, tcpInfoNames } from "./tcp_info.ts";
 import { BadFrame } from "./wire.ts";
 import { SocketName } from "../../lib/stack/socket_types.ts";
-import { stateName } from "../../lib/tcp/state.ts";
+import { State, stateName } from "../../lib/tcp/state.ts";
 
 export interface RunResult {
   status: "pass" | "fail" | "unsupported";
@@ -270,7 +270,10 @@ class ScriptRun implements Kernel {
   }
 
   #allStates(): string[] {
-    return [...this.machine.stack.connections()].map(({ tcb }) => stateName(tcb.state));
+    const { stack } = this.machine;
+    const states = [...stack.connections()].map(({ tcb }) => stateName(tcb.state));
+    for (const _ of stack.timeWaits()) states.push(stateName(State.TIME_WAIT));
+    return states;
   }
 
   #code(code: string): void {

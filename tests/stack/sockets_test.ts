@@ -332,10 +332,11 @@ Deno.test("a closed connection sends what it has, and its memory goes when it en
   assertEquals(sent.reduce((sum, length) => sum + length), 3000);
   assert(made.stack.bufferedBytes > 0);
   made.segment({ sourcePort: 80, destinationPort: localPort, flags: "F.", seq: 1000, ack: iss + 3002 });
-  assertEquals([...made.stack.connections()].map((connection) => connection.tcb.state), [10]);
+  assertEquals([...made.stack.connections()], [], "a connection in TIME-WAIT is no longer a whole one");
+  assertEquals([...made.stack.timeWaits()].length, 1);
   assertEquals(made.stack.bufferedBytes, 0);
   made.pass(60e6);
-  assertEquals([...made.stack.connections()], []);
+  assertEquals([...made.stack.timeWaits()], []);
 });
 
 Deno.test("shutdown of a listener ends the listening; of the reading side it is an end of file", () => {

@@ -1,6 +1,7 @@
 /** Linux errno numbers (x86_64 and arm64) that the stack answers with, as `-errno`. */
 export const EPERM = 1;
 export const ENOENT = 2;
+export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
 export const EBADF = 9;

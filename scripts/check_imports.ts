@@ -36,6 +36,8 @@ const IPC_CLIENT = [
   "datagram_conn",
   "errors",
   "listener",
+  "network",
+  "network_messages",
   "paths",
   "ping",
   "protocol",

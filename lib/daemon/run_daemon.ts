@@ -11,6 +11,7 @@ import type { Notice } from "../stack/socket_types.ts";
 import { CaptureDevice } from "../trace/capture_device.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
 import { DescriptorSink } from "./capture_file.ts";
+import { answerNetwork } from "./network.ts";
 import type { StartMessage, WorkerMessage } from "./messages.ts";
 import { StatusReport } from "./status.ts";
 import { LinuxUnixHost } from "./unix_host.ts";
@@ -37,6 +38,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       listeners: start.listenerFds,
       stack,
       host: new LinuxUnixHost(poller),
+      configure: (request, mayChange, now) => answerNetwork(stack.network, request, mayChange, now),
       describe: (now) => status.describe(server, now),
       uid: Deno.uid() ?? 0,
       gid: config.gid,

@@ -128,7 +128,7 @@ export class StatusReport {
   }
 
   #neighbours(): NeighbourStatus[] {
-    return [...this.stack.neighbors()].map(({ address, mac, state, isUsable }) => ({
+    return [...this.stack.network.neighbors()].map(({ address, mac, state, isUsable }) => ({
       address: formatIp(address),
       mac: isUsable ? formatMac(mac) : null,
       state: neighborStateName(state),
@@ -136,7 +136,7 @@ export class StatusReport {
   }
 
   #routes(): RouteStatus[] {
-    return [...this.stack.routes].map(({ network, prefixLength, gateway }) => ({
+    return [...this.stack.network.routes].map(({ network, prefixLength, gateway }) => ({
       destination: formatIp(network),
       prefixLength,
       gateway: gateway === 0 ? null : formatIp(gateway),

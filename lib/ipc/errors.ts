@@ -30,6 +30,8 @@ function known(number: number, code: string, text: string, Class: ErrorClass): v
 const { errors } = Deno;
 known(errno.EPERM, "EPERM", "operation not permitted", errors.PermissionDenied);
 known(errno.ENOENT, "ENOENT", "not known", errors.NotFound);
+known(errno.ESRCH, "ESRCH", "no such process", errors.NotFound);
+known(errno.ENODEV, "ENODEV", "no such device", errors.NotFound);
 known(errno.EBADF, "EBADF", "no such socket", errors.BadResource);
 known(errno.EAGAIN, "EAGAIN", "resource temporarily unavailable", errors.WouldBlock);
 known(errno.EACCES, "EACCES", "permission denied", errors.PermissionDenied);

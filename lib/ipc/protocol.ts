@@ -47,6 +47,8 @@
  *   none, remote = its only peer or family none: it has none. The answer has the id and both names. Then every record of op
  *   `datagram` is a message, with `length` bytes of payload: to the daemon remote = where to (family none: the only peer),
  *   from it remote = where from; or errno not 0 without payload, what the next call is to fail with.
+ * - `network`: `length` bytes of JSON follow, a `NetworkRequest` (network_messages.ts); so they do in the answer: what
+ *   `ip -j` would print. Changes are for root and the daemon's owner, others get EPERM. Errors are those of ip(8).
  * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
  *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
@@ -96,6 +98,7 @@ export const OP = {
   serves: 16,
   settings: 17,
   pass: 18,
+  network: 19,
 } as const;
 
 /** connect: no answer record is written into the stream. */
@@ -117,6 +120,24 @@ export const MAX_FILLER = 1 << 22;
 export const MAX_ECHO = 65535 - 20 - 8;
 /** The largest payload of a datagram, bytes: the same. */
 export const MAX_DATAGRAM = MAX_ECHO;
+
+/** The longest request of `network`, bytes of JSON. */
+export const MAX_NETWORK_REQUEST = 1024;
+
+/** How many bytes may follow a request. */
+export function mostBytes(op: number): number {
+  switch (op) {
+    case OP.connect:
+      return MAX_FILLER;
+    case OP.resolve:
+    case OP.setOption:
+      return MAX_NAME;
+    case OP.network:
+      return MAX_NETWORK_REQUEST;
+    default:
+      return 0;
+  }
+}
 
 /** One end of a connection as a record carries it. */
 export class Endpoint {

@@ -1,6 +1,6 @@
 import { EAGAIN, EPIPE } from "../errno.ts";
 import type { ClientSocket } from "./client_socket.ts";
-import { MAX_NAME, OP, RECORD_SIZE } from "./protocol.ts";
+import { MAX_NETWORK_REQUEST, mostBytes, OP, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
 
 /** Where op and length stand in a record, see protocol.ts. */
@@ -22,7 +22,7 @@ export class RequestReader {
     if (count === 0) return -EPIPE;
     if (count < 0) return count;
     if (held === 0 && count === RECORD_SIZE && nameLength(scratch.bytes) === 0) return RECORD_SIZE;
-    const inbox = client.inbox ??= new Uint8Array(RECORD_SIZE + MAX_NAME);
+    const inbox = client.inbox ??= new Uint8Array(RECORD_SIZE + MAX_NETWORK_REQUEST);
     inbox.set(scratch.bytes.subarray(0, count), held);
     client.held += count;
     if (client.held < RECORD_SIZE || client.held < RECORD_SIZE + nameLength(inbox)) {
@@ -40,7 +40,7 @@ export class RequestReader {
 function nameLength(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_SIZE);
   const op = view.getUint16(OP_OFFSET, true);
-  if (op !== OP.resolve && op !== OP.setOption) return 0;
+  if (op === OP.connect) return 0;
   const length = view.getUint32(LENGTH_OFFSET, true);
-  return length <= MAX_NAME ? length : 0;
+  return length <= mostBytes(op) ? length : 0;
 }

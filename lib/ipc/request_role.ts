@@ -14,8 +14,7 @@ import {
   encodeRecord,
   FAMILY_IPV4,
   FLAG_QUIET,
-  MAX_FILLER,
-  MAX_NAME,
+  mostBytes,
   OP,
   passOf,
   type ProtocolRecord,
@@ -119,7 +118,7 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.pass || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.network || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
@@ -138,11 +137,6 @@ function checkFields(record: ProtocolRecord): number {
 const NAMED: ReadonlySet<number> = new Set([
   ...[OP.accept, OP.outcome, OP.setOption, OP.getOption, OP.bind, OP.names, OP.associate, OP.settings],
 ]);
-
-function mostBytes(op: number): number {
-  if (op === OP.connect) return MAX_FILLER;
-  return op === OP.resolve || op === OP.setOption ? MAX_NAME : 0;
-}
 
 /** Does what the record asks for, and answers; 0, or an errno that is still to be answered. */
 function serve(
@@ -175,6 +169,8 @@ function serve(
       return serves(client, service, record);
     case OP.pass:
       return pass(client, service);
+    case OP.network:
+      return network(client, service, length, now);
     case OP.settings:
       return settings(client, service, record.id);
     case OP.socket:
@@ -223,11 +219,27 @@ function resolve(client: ClientSocket, service: Service, record: ProtocolRecord,
 }
 
 function status(client: ClientSocket, service: Service, record: ProtocolRecord, now: number): number {
-  const text = new TextEncoder().encode(service.describe(now));
+  answerText(client, service, record.reset(OP.status), service.describe(now));
+  return 0;
+}
+
+function network(client: ClientSocket, service: Service, length: number, now: number): number {
+  const request = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
+  const answer = service.configure(request, service.isOwner(client.peer), now);
+  if (typeof answer === "number") {
+    service.answerError(client, service.record, answer);
+  } else {
+    answerText(client, service, service.record.reset(OP.network), answer);
+  }
+  return 0;
+}
+
+/** Answers with `record` and text behind it. */
+function answerText(client: ClientSocket, service: Service, record: ProtocolRecord, answer: string): void {
+  const text = new TextEncoder().encode(answer);
   const memory = new Memory(Math.max(128, (RECORD_SIZE + text.length + 3) & ~3));
-  record.reset(OP.status).length = text.length;
+  record.length = text.length;
   encodeRecord(record, memory.view, 0);
   memory.bytes.set(text, RECORD_SIZE);
   service.sendFrom(client, memory, RECORD_SIZE + text.length);
-  return 0;
 }

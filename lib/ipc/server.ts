@@ -1,4 +1,4 @@
-import { EACCES, EAGAIN, ECONNABORTED, EINTR, EMFILE } from "../errno.ts";
+import { EACCES, EAGAIN, ECONNABORTED, EINTR, EMFILE, EOPNOTSUPP } from "../errno.ts";
 import { ClientSocket } from "./client_socket.ts";
 import {
   EPOLLERR,
@@ -12,7 +12,7 @@ import {
 } from "./host.ts";
 import { OP } from "./protocol.ts";
 import { RequestRole } from "./request_role.ts";
-import { Service } from "./service.ts";
+import { type Configure, Service } from "./service.ts";
 
 /** New connections taken before the others have their turn. */
 const ACCEPT_BUDGET = 64;
@@ -41,6 +41,8 @@ export interface ServerOptions {
   host: UnixHost;
   /** What `status` answers with: a `DaemonStatus` as JSON. */
   describe: (now: number) => string;
+  /** What serves `network`; none: those requests are refused. */
+  configure?: Configure;
   /** Who may use the daemon besides root. */
   uid: number;
   /** A group whose members may too; -1: none. */
@@ -70,7 +72,8 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.#service = new Service(options.stack, options.host, options.describe, options.uid);
+    const configure = options.configure ?? (() => EOPNOTSUPP);
+    this.#service = new Service(options.stack, options.host, options.describe, options.uid, configure);
     this.#acceptable = new Set(options.listeners);
     for (const listener of options.listeners) options.host.watch(listener);
   }

@@ -26,6 +26,9 @@ export interface ServerCounters {
   requestsMalformed: number;
 }
 
+/** Answers a `NetworkRequest` with JSON, or an errno; `mayChange`: it comes from one who may. */
+export type Configure = (request: string, mayChange: boolean, now: number) => string | number;
+
 /** What the roles share: the stack, the system, who is who, and buffers that are reused. */
 export class Service {
   readonly clients = new Map<number, ClientSocket>();
@@ -58,12 +61,13 @@ export class Service {
   readonly #strangersPerUser = new Map<number, number>();
   #runnable: ClientSocket[] = [];
 
-  /** `describe`: the text that `status` answers with, JSON; `ownerUid`: whose daemon it is. */
+  /** `describe`: the text that `status` answers with, JSON; `ownerUid`: whose daemon it is; `configure`: what serves `network`. */
   constructor(
     readonly stack: SocketLayer,
     readonly host: UnixHost,
     readonly describe: (now: number) => string,
     readonly ownerUid: number,
+    readonly configure: Configure,
   ) {
     this.pass = host.randomId();
   }
@@ -192,7 +196,12 @@ export class Service {
   }
 
   /** Raw sockets are for root and for who runs the daemon: CAP_NET_RAW's place. */
-  mayOpenRaw({ uid }: PeerCredentials): boolean {
+  mayOpenRaw(peer: PeerCredentials): boolean {
+    return this.isOwner(peer);
+  }
+
+  /** Root, or who runs the daemon: they may change what all its programs share. */
+  isOwner({ uid }: PeerCredentials): boolean {
     return uid === 0 || uid === this.ownerUid;
   }
 

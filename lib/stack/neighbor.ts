@@ -158,6 +158,30 @@ export class NeighborTable {
     return neighbor;
   }
 
+  /** A person says where a neighbor is, and how sure that is. */
+  set(address: IpAddress, mac: MacAddress, state: NeighborState, now: number): void {
+    const neighbor = this.entries.get(address) ?? this.create(address, now);
+    if (neighbor === null) return;
+    const waited = !neighbor.isUsable;
+    neighbor.mac = mac;
+    neighbor.requests = 0;
+    neighbor.usedAtUs = now;
+    neighbor.state = state;
+    if (state === NeighborState.PERMANENT) this.timers.remove(neighbor);
+    else if (state === NeighborState.REACHABLE) this.setReachable(neighbor, now);
+    else this.timers.arm(neighbor, now + UNUSED_US);
+    if (waited) this.settle(neighbor);
+  }
+
+  /** A person has an entry forgotten: who waits for it is told that there is no way. False: it is not known. */
+  forget(address: IpAddress, now: number): boolean {
+    const neighbor = this.entries.get(address);
+    if (neighbor === undefined) return false;
+    this.fail(neighbor, now, 0);
+    this.remove(neighbor);
+    return true;
+  }
+
   /** A higher layer heard an answer to what was sent through it (RFC 1122 2.3.2.1, RFC 4861 7.3.1). */
   confirm(neighbor: Neighbor, now: number): void {
     if (neighbor.isUsable && neighbor.state !== NeighborState.PERMANENT) this.setReachable(neighbor, now);

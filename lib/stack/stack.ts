@@ -21,11 +21,9 @@ import {
   shutdownDatagram,
 } from "./datagram_socket.ts";
 import { frameInput } from "./ip.ts";
-import type { Interface } from "./interface.ts";
-import type { Neighbor } from "./neighbor.ts";
+import { Network } from "./network.ts";
 import { checkWritable, isNeverConnected, readinessOf } from "./readiness.ts";
 import { advanceReassembly } from "./reassembly.ts";
-import type { RoutingTable } from "./routes.ts";
 import { StreamSocket } from "./socket.ts";
 import { nameOf } from "./socket_name.ts";
 import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
@@ -82,10 +80,13 @@ export type { TcpInfo } from "../tcp/user_calls.ts";
  */
 export class Stack {
   private readonly core: Core;
+  /** Interfaces, addresses, routes, neighbors. */
+  readonly network: Network;
 
   /** Throws RangeError for an MTU or prefix length that cannot be. */
   constructor(config: StackConfig) {
     this.core = new Core(config);
+    this.network = new Network(this.core);
   }
 
   /** A frame came in. It is not kept: its memory may be reused afterwards. */
@@ -130,23 +131,9 @@ export class Stack {
     return this.core.notices.shift() ?? null;
   }
 
-  get routes(): RoutingTable {
-    return this.core.routes;
-  }
-
   /** What all connections follow, as sysctls on other hosts; a change counts from then on. */
   get settings(): TcpSettings {
     return this.core.tcpSettings;
-  }
-
-  /** The ARP caches. */
-  *neighbors(): Iterable<Neighbor> {
-    for (const link of this.core.links) yield* link.neighbors;
-  }
-
-  /** The loopback, then the interfaces in the order of their devices. */
-  get interfaces(): readonly Interface[] {
-    return [this.core.loopback, ...this.core.links];
   }
 
   /** A device, by its place, takes no frames now: `transmit` gives none for it until it does again. */

@@ -148,8 +148,8 @@ class Target {
     }
     checkInvariants(this.link);
     assertLessOrEqual(stack.bufferedBytes, MAX_BUFFERED_BYTES, "bytes in buffers");
-    assertLessOrEqual([...stack.neighbors()].length, MAX_NEIGHBORS, "neighbors");
-    assertLessOrEqual([...stack.routes].length, 300, "routes");
+    assertLessOrEqual([...stack.network.neighbors()].length, MAX_NEIGHBORS, "neighbors");
+    assertLessOrEqual([...stack.network.routes].length, 300, "routes");
   }
 
   /** The flood is over and the programs have gone: nothing may be left. */

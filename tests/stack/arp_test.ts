@@ -29,7 +29,7 @@ function connecting(bench: Bench, address = PEER): number {
 }
 
 const stateOf = (bench: Bench, address = PEER) =>
-  [...bench.stack.neighbors()].find((neighbor) => neighbor.address === ip(address))?.state;
+  [...bench.stack.network.neighbors()].find((neighbor) => neighbor.address === ip(address))?.state;
 
 Deno.test("RFC 826: a request for our address is answered to its sender, who is remembered", () => {
   const bench = new Bench();
@@ -78,7 +78,7 @@ Deno.test("ARP senders that cannot be: group addresses, zero, broadcast, loopbac
   zero.fill(0, 22, 28);
   assertEquals(bench.input(zero), []);
   assertEquals(bench.drops, { arpSenderInvalid: 6 });
-  assertEquals([...bench.stack.neighbors()], []);
+  assertEquals([...bench.stack.network.neighbors()], []);
 });
 
 Deno.test("resolve: the SYN waits for the answer and is not recorded as sent before it", () => {
@@ -212,7 +212,7 @@ Deno.test("RFC 5227 2.1.1: a probe for our address is answered; its sender is no
   const bench = new Bench();
   const [reply] = bench.input(arpFrame({ operation: 1, senderIp: "0.0.0.0", targetIp: OURS }));
   assertFrame(reply, arpReply(OURS, "0.0.0.0"), destinationMac(MAC_A));
-  assertEquals([...bench.stack.neighbors()], []);
+  assertEquals([...bench.stack.network.neighbors()], []);
   assertEquals(bench.stack.takeNotice(), null);
 });
 
@@ -234,7 +234,7 @@ Deno.test("RFC 5227 2.4: a conflict is reported and the address defended, at mos
   bench.pass(2 * SECOND);
   assertEquals(bench.input(conflict).length, 1);
   assert(bench.stack.takeNotice() !== null);
-  assertEquals([...bench.stack.neighbors()], []);
+  assertEquals([...bench.stack.network.neighbors()], []);
 });
 
 Deno.test("our own announcement coming back is no conflict", () => {

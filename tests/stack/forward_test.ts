@@ -1,5 +1,4 @@
 import { assert, assertEquals } from "@std/assert";
-import { Route } from "../../lib/stack/routes.ts";
 import { fold, pseudoSum, sum } from "../../lib/wire/checksum.ts";
 import { Memory } from "../../lib/buffer/memory.ts";
 import { arpFrame, icmpFrame, type IpFields, tcpFrame, udpFrame } from "../support/build.ts";
@@ -20,8 +19,8 @@ function router(config = {}, each: object[] = []): Router {
 }
 
 function addRoute(made: Router, network: string, prefixLength: number, more: object): void {
-  const link = made.stack.interfaces[2];
-  made.stack.routes.add(new Route({ network: ip(network), prefixLength, link, ...more }));
+  const link = "type" in more ? undefined : made.stack.network.interfaces[2];
+  assertEquals(made.stack.network.setRoute({ network: ip(network), prefixLength, link, ...more }, "add"), 0);
 }
 
 const udp = (fields: Partial<IpFields> & { payload?: Uint8Array } = {}) =>
@@ -178,10 +177,7 @@ Deno.test("RFC 1812 5.3.7, RFC 3927 2.7: martians and broadcasts are not passed 
 
 Deno.test("RFC 1812 5.2.7.2: a host is told of the better router on its own link, less and less often", () => {
   const made = router();
-  const first = made.stack.interfaces[1];
-  made.stack.routes.add(
-    new Route({ network: ip("192.0.2.0"), prefixLength: 24, link: first, gateway: ip("10.0.0.9") }),
-  );
+  made.stack.network.setRoute({ network: ip("192.0.2.0"), prefixLength: 24, gateway: ip("10.0.0.9") }, "add");
   made.learn(0, "10.0.0.9", "10.0.0.1");
   const sent = made.input(0, udp({ destination: FAR }));
   assertEquals(errorOf(sent), [5, 1, ip("10.0.0.9")]);

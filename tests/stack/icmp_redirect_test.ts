@@ -108,5 +108,5 @@ Deno.test("connections that are under way follow redirects too, and redirects ar
   made.input(redirect());
   assertEquals(made.pass(1_000_000).filter((frame) => decode(frame).tcp).map((frame) => frame[5]), [2]);
   for (let n = 0; n < 1000; n++) made.input(redirect({ about: `198.51.${n >> 8}.${n & 255}` }));
-  assertEquals([...made.stack.routes].length, 256 + 2);
+  assertEquals([...made.stack.network.routes].length, 256 + 2);
 });

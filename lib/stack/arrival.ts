@@ -27,6 +27,8 @@ export class Arrival {
   isBroadcast = false;
   /** The device vouches for its transport checksum, or it never left this host. */
   isVerified = false;
+  /** Payload of each of the TCP segments that the device put together; 0: it did not. */
+  gsoSize = 0;
   /** We sent it ourselves. */
   isLoopback = false;
 }

@@ -199,6 +199,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number): voi
   arrival.length = length;
   arrival.isLinkBroadcast = false;
   arrival.isVerified = true;
+  arrival.gsoSize = 0;
   arrival.isLoopback = true;
   ipInput(core, arrival, now);
 }

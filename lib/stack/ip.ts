@@ -44,6 +44,7 @@ export function frameInput(core: Core, frame: Frame, now: number): void {
     arrival.length = length - ETHERNET_HEADER;
     arrival.isLinkBroadcast = isGroup;
     arrival.isVerified = frame.checksumVerified;
+    arrival.gsoSize = frame.gsoSize;
     arrival.isLoopback = false;
     ipInput(core, arrival, now);
   } else if (ethernet.etherType === ETHER_TYPE.arp) {

@@ -3,7 +3,7 @@ import type { Slices } from "../buffer/memory.ts";
 import { EBADF, EINVAL, ENOTCONN, EOPNOTSUPP } from "../errno.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import * as tcp from "../tcp/user_calls.ts";
-import type { TcpInfo } from "../tcp/user_calls.ts";
+import { SendNext, type TcpInfo } from "../tcp/user_calls.ts";
 import type { IpAddress } from "../wire/address.ts";
 import { advanceAnnouncements } from "./arp.ts";
 import { bindSocket, isServed } from "./bind.ts";
@@ -42,7 +42,7 @@ import { setFull, transmit } from "./transmit.ts";
 export type { StackConfig } from "./config.ts";
 export type { Counters } from "./counters.ts";
 export * from "./socket_types.ts";
-export type { TcpInfo } from "../tcp/user_calls.ts";
+export { SendNext, type TcpInfo } from "../tcp/user_calls.ts";
 
 /**
  * A TCP/IP host that does no I/O: frames and times go in, frames and a deadline come out.
@@ -195,17 +195,21 @@ export class Stack {
     return socket.kind === SocketKind.stream ? acceptStream(this.core, socket) : -EOPNOTSUPP;
   }
 
-  /**
-   * Copies bytes into the send buffer: how many; -EAGAIN when it is full; -EPIPE, -ECONNRESET, ... `more`: more will be
-   * written soon (MSG_MORE), a small segment can wait for it.
-   */
-  send(handle: number, bytes: Uint8Array, offset: number, length: number, now: number, more = false): number {
+  /** Copies bytes into the send buffer: how many; -EAGAIN when it is full; -EPIPE, -ECONNRESET, ... */
+  send(
+    handle: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    now: number,
+    next: SendNext = SendNext.JOINS,
+  ): number {
     const socket = this.stream(handle);
     if (typeof socket === "number") return socket;
     const refused = checkWritable(socket);
     return refused !== 0
       ? refused
-      : this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now, more), now);
+      : this.after(socket, tcp.send(socket.tcb, bytes, offset, length, now, next), now);
   }
 
   /** Copies received bytes out: how many, 0 at the end of file; -EAGAIN, -ECONNRESET, -ENOTCONN, ... */

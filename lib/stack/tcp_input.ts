@@ -26,6 +26,7 @@ export function tcpInput(core: Core, arrival: Arrival, now: number): void {
   if (!arrival.isVerified && !isChecksumGood(arrival)) return core.drop(DROP.tcpChecksum);
   if (segment.sourcePort === 0 || segment.destinationPort === 0) return core.drop(DROP.tcpPortInvalid);
   segment.ecn = ip.ecn;
+  segment.gsoSize = arrival.gsoSize;
   const { sourcePort, destinationPort } = segment;
   const entry = core.connections.get(ip.destination, destinationPort, ip.source, sourcePort);
   if (entry instanceof Connection) connectionInput(core, entry, arrival, segment, now);

@@ -1,3 +1,4 @@
+import { PSH, type TcpHeader } from "../wire/tcp.ts";
 import { distance } from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
 import { growWindow, receiveWindow, wantedWindow } from "./window.ts";
@@ -28,9 +29,11 @@ function inQuickAck(tcb: Tcb): boolean {
   return tcb.ack.quickAckMode || (tcb.ack.quick > 0 && tcb.ack.pingpong === 0);
 }
 
-/** Learns what a full segment of the peer carries. */
-function measureSegment(tcb: Tcb, length: number, push: boolean): void {
+/** Learns what a full segment of the peer carries. `seg` may be several that the device put together. */
+function measureSegment(tcb: Tcb, taken: number, seg: TcpHeader): void {
   const { rcv, ack } = tcb;
+  const push = (seg.flags & PSH) !== 0;
+  const length = seg.gsoSize > 0 ? Math.min(taken, seg.gsoSize) : taken;
   if (length >= rcv.mss) {
     rcv.mss = Math.min(length, tcb.settings.mss);
   } else if (length >= MIN_SEGMENT - 40 && !push && rcv.mss === 0) {
@@ -40,11 +43,11 @@ function measureSegment(tcb: Tcb, length: number, push: boolean): void {
 }
 
 /** Text came in, in order: adapts the delay of ACKs to the pace of the sender. */
-export function dataReceived(tcb: Tcb, length: number, push: boolean, now: number): void {
+export function dataReceived(tcb: Tcb, length: number, seg: TcpHeader, now: number): void {
   const { ack, settings, rtt } = tcb;
   scheduleAck(tcb);
   if (settings.bsd && ack.delayedAtUs !== Infinity) ack.now = true;
-  measureSegment(tcb, length, push);
+  measureSegment(tcb, length, seg);
   const min = settings.delayedAckMinUs;
   if (ack.atoUs === 0) {
     // The first data: the sender is in slow start and wants every ACK.

@@ -3,6 +3,7 @@ import { Limit } from "./chronograph.ts";
 import { distance } from "./seq.ts";
 import { State, stateName } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
+import { announcedMss } from "./window.ts";
 
 /** What `struct tcp_info` of Linux has, under its names; times in microseconds unless the name says otherwise. */
 export interface TcpInfo {
@@ -115,7 +116,7 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_rttvar: Math.round(rtt.rttVarUs / 4),
     tcpi_snd_ssthresh: tcb.ssthresh >= SSTHRESH_INFINITE ? NO_THRESHOLD : tcb.ssthresh,
     tcpi_snd_cwnd: tcb.cwnd,
-    tcpi_advmss: tcb.settings.mss,
+    tcpi_advmss: announcedMss(tcb),
     tcpi_reordering: recovery.reordering,
     tcpi_rcv_rtt: Math.round(rcv.rttUs),
     tcpi_rcv_space: rcv.space,

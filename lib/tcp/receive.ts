@@ -1,4 +1,4 @@
-import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
+import { CWR, FIN, type TcpHeader } from "../wire/tcp.ts";
 import { dataReceived, enterQuickAck, scheduleAck } from "./ack_policy.ts";
 import { advance, distance, earlier, geq, gt, later, leq, lt } from "./seq.ts";
 import { EVENT_FIN, EVENT_READABLE, State } from "./state.ts";
@@ -50,7 +50,7 @@ function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset:
   const hadGap = outOfOrder.count > 0;
   if (hadGap) joinOutOfOrder(tcb, from);
   totals.bytesReceived += distance(rcv.nxt, from);
-  dataReceived(tcb, length, (seg.flags & PSH) !== 0, now);
+  dataReceived(tcb, length, seg, now);
   // RFC 5681 4.2: an ACK at once when a segment fills a gap.
   if (hadGap) tcb.ack.now = true;
   tcb.events |= EVENT_READABLE;

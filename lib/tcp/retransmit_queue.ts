@@ -7,6 +7,8 @@ export const LOST = 2;
 /** Its retransmission is in flight. */
 export const RETRANSMITTED = 4;
 export const EVER_RETRANSMITTED = 8;
+/** It was sent with PSH, and is so again. */
+export const PUSHED = 16;
 
 /** One transmission that is not yet cumulatively acknowledged: a range of sequence numbers and when it last left. */
 export class SentSegment {
@@ -113,6 +115,7 @@ export class RetransmitQueue {
     rest.deliveredBefore = node.deliveredBefore;
     const before = node.count;
     node.end = seq;
+    node.flags &= ~PUSHED;
     node.count = Math.max(1, Math.ceil(distance(seq, node.seq) / mss));
     rest.count = Math.max(1, Math.ceil(distance(rest.end, seq) / mss));
     this.adjust(rest.flags, node.count + rest.count - before);

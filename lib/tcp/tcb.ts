@@ -44,6 +44,8 @@ export class SendVariables {
   dataSeq = 0;
   /** End of the last segment smaller than the MSS (Nagle, Minshall's form). */
   smallEnd = 0;
+  /** Ends of records (MSG_EOR) that are not sent yet, in order: no segment goes beyond one. null: there never was one. */
+  recordEnds: number[] | null = null;
   /** Largest path MTU known; 0: not limited by one. */
   pathMtu = 0;
 }

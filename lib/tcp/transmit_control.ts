@@ -9,7 +9,7 @@ import { EVENT_CLOSED, State } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { timestampOf } from "./timestamps.ts";
 import { rearmRetransmit } from "./timers.ts";
-import { announceWindow, receiveWindow } from "./window.ts";
+import { announcedMss, announceWindow, receiveWindow } from "./window.ts";
 
 const MAX_FIELD = 65535;
 
@@ -97,7 +97,7 @@ export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
   out.flags = isAnswer ? SYN | ACK : SYN;
   // RFC 7323 2.2: never scaled here.
   out.window = Math.min(rcv.wnd, MAX_FIELD);
-  out.mss = tcb.user.maxSegment > 0 ? Math.min(tcb.user.maxSegment, settings.mss) : settings.mss;
+  out.mss = announcedMss(tcb);
   out.sackPermitted = isAnswer ? options.sack : settings.sack;
   out.timestamps = isAnswer ? options.timestamps : settings.timestamps;
   if (out.timestamps) {

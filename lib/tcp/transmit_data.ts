@@ -5,7 +5,7 @@ import { noteLimit } from "./chronograph.ts";
 import { probeSent, probeSize } from "./mtu_probe.ts";
 import { noteWindowUse } from "./cwnd_use.ts";
 import { burstSegments } from "./pacing.ts";
-import type { SentSegment } from "./retransmit_queue.ts";
+import { PUSHED, type SentSegment } from "./retransmit_queue.ts";
 import { advance, distance, geq, gt, later, leq } from "./seq.ts";
 import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
@@ -48,6 +48,7 @@ export function retransmit(
     queue.split(node, advance(from, most), snd.mss);
   }
   fillData(tcb, from, node.end, out, slices, now);
+  if ((node.flags & PUSHED) !== 0) out.flags |= PSH;
   if (slices.length > mss) tcb.gsoSize = mss;
   queue.resend(node, now);
   totals.retransmitted += node.count;
@@ -65,7 +66,7 @@ function endsWithFin(tcb: Tcb, node: SentSegment): boolean {
   return tcb.finSent && gt(node.end, tcb.dataEnd);
 }
 
-/** Header and payload of the data in [from, end), whose last number may be the FIN's. */
+/** Header and payload of the data in [from, end), whose last number may be the FIN's. True if what was written ends there. */
 function fillData(
   tcb: Tcb,
   from: number,
@@ -73,16 +74,18 @@ function fillData(
   out: TcpHeader,
   slices: Slices,
   now: number,
-): void {
+): boolean {
   const { snd, sendBuffer, totals } = tcb;
   const dataEnd = tcb.dataEnd;
   const withFin = gt(end, dataEnd);
   const bytes = distance(withFin ? dataEnd : end, from);
   let bits = withFin ? FIN : 0;
+  let isPushed = false;
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
     // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
-    if ((geq(end, dataEnd) && !tcb.user.more) || bytes > snd.mss) bits |= PSH;
+    isPushed = (geq(end, dataEnd) && !tcb.user.more) || end === snd.recordEnds?.[0];
+    if (isPushed || bytes > snd.mss) bits |= PSH;
     totals.bytesSent += bytes;
   }
   if (tcb.options.ecn && bytes > 0 && from === snd.nxt) {
@@ -95,6 +98,7 @@ function fillData(
   }
   fillHeader(tcb, out, from, bits, now);
   dataSent(tcb, now);
+  return isPushed;
 }
 
 /**
@@ -152,7 +156,9 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   // Half the window in one burst at most, as Linux has it: ACKs then come in between.
   const burst = Math.min(burstSegments(tcb), autosizedBurst(tcb, mss));
   const most = Math.min(quota, burst, Math.max(tcb.cwnd >> 1, 1)) * mss;
-  let bytes = Math.min(unsent, most);
+  const recordEnd = snd.recordEnds?.[0];
+  const record = recordEnd === undefined ? Infinity : distance(recordEnd, snd.nxt);
+  let bytes = Math.min(unsent, record, most);
   const last = bytes === unsent;
   // RFC 9293 3.8.6.2.1: a segment goes whole or, if the window has no room for it, not at all.
   const needed = Math.min(bytes, mss) + (last && bytes <= mss && wantsFin ? 1 : 0);
@@ -160,7 +166,7 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   if (bytes > window) bytes = window - (window % mss);
   else if (last && wantsFin && bytes + 1 > window) bytes = window - (window % mss);
   const partial = bytes % mss;
-  if (partial !== 0 && !push && !(wantsFin && bytes === unsent) && holdsBack(tcb)) {
+  if (partial !== 0 && !push && bytes !== record && !(wantsFin && bytes === unsent) && holdsBack(tcb)) {
     bytes -= partial;
     if (bytes === 0) return -1;
   }
@@ -223,12 +229,16 @@ export function transmitNew(
   // A probe of the path MTU (RFC 4821) is one segment, however long.
   const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));
-  fillData(tcb, from, end, out, slices, now);
+  const isPushed = fillData(tcb, from, end, out, slices, now);
   if (bytes > mss) tcb.gsoSize = mss;
   const prior = queue.packetsOut;
   const node = queue.append(from, end, count, now);
   node.deliveredBefore = recovery.delivered;
+  if (isPushed) node.flags |= PUSHED;
   snd.nxt = end;
+  if (snd.recordEnds !== null && snd.recordEnds.length > 0 && leq(snd.recordEnds[0], end)) {
+    snd.recordEnds.shift();
+  }
   if (fin) tcb.finSent = true;
   if (bytes < count * mss) snd.smallEnd = end;
   if (recovery.caState === CaState.CWR || recovery.caState === CaState.RECOVERY) recovery.prrOut += count;

@@ -16,6 +16,17 @@ export { openActive, openPassive } from "./handshake.ts";
 export { getOption, setCongestion, setOption } from "./options.ts";
 export { info, type TcpInfo } from "./info.ts";
 
+/** How what is written next joins what is written now. */
+export const SendNext = {
+  /** One stream: segments are cut where it suits. */
+  JOINS: 0,
+  /** It comes soon, and a small segment may wait for it (MSG_MORE). */
+  SOON: 1,
+  /** In a segment of its own (MSG_EOR). */
+  APART: 2,
+} as const;
+export type SendNext = (typeof SendNext)[keyof typeof SendNext];
+
 /** The error that ended the connection, given out once, as `-errno`; 0 if there is none. */
 export function takeError(tcb: Tcb): number {
   const error = tcb.error;
@@ -32,8 +43,8 @@ function checkSend(tcb: Tcb): number {
 }
 
 /**
- * RFC 9293 3.10.2, SEND: copies into the send buffer. Bytes taken, -EAGAIN if it is full, or another -errno. `more`: the
- * application is about to write more (MSG_MORE).
+ * RFC 9293 3.10.2, SEND: copies into the send buffer. Bytes taken, -EAGAIN if it is full, or another -errno. `next`: how
+ * what is written afterwards is to be joined to it.
  */
 export function send(
   tcb: Tcb,
@@ -41,7 +52,7 @@ export function send(
   offset: number,
   length: number,
   now: number,
-  more = false,
+  next: SendNext = SendNext.JOINS,
 ): number {
   const error = checkSend(tcb);
   if (error !== 0) return error;
@@ -50,7 +61,8 @@ export function send(
   if (n <= 0) return noRoom(tcb);
   willSend(tcb, now);
   tcb.sendBuffer.write(bytes, offset, n);
-  tcb.user.more = tcb.user.holdForMore = more;
+  tcb.user.more = tcb.user.holdForMore = next === SendNext.SOON;
+  if (next === SendNext.APART && n === length) (tcb.snd.recordEnds ??= []).push(tcb.dataEnd);
   if (n < length) tcb.sendBlocked = true;
   return n;
 }

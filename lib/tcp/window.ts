@@ -147,6 +147,12 @@ export function tuneReceiveBuffer(tcb: Tcb, now: number): void {
   rcv.copiedAtUs = now;
 }
 
+/** The largest segment that we ask the peer for (RFC 9293 3.7.1): what the MTU allows, or less (TCP_MAXSEG). */
+export function announcedMss(tcb: Tcb): number {
+  const { user, settings } = tcb;
+  return user.maxSegment > 0 ? Math.min(user.maxSegment, settings.mss) : settings.mss;
+}
+
 /** Payload bytes of a full segment towards the peer: its MSS, the path MTU and the options of every segment. */
 export function updateSendMss(tcb: Tcb): void {
   const { snd, options, user, settings } = tcb;

@@ -85,6 +85,8 @@ export class TcpHeader {
   payloadLength = 0;
   /** The two ECN bits of the IP header, set by the caller. */
   ecn = 0;
+  /** Input: payload of each of the segments that the device put together, set by the caller; 0: it is one as it was sent. */
+  gsoSize = 0;
 
   /** Makes every option absent. */
   clearOptions(): void {

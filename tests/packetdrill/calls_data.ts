@@ -29,6 +29,7 @@ import {
 } from "./symbols.ts";
 import { Slices } from "../../lib/buffer/memory.ts";
 import { Datagram, READY_WRITE, SocketName } from "../../lib/stack/socket_types.ts";
+import { SendNext } from "../../lib/stack/stack.ts";
 import { distance } from "../../lib/tcp/seq.ts";
 import type { Tcb } from "../../lib/tcp/tcb.ts";
 
@@ -38,7 +39,6 @@ const SHORTEST_CALL = 1;
 const UNSUPPORTED_SEND: [number, string][] = [
   [MSG_FASTOPEN, "MSG_FASTOPEN"],
   [MSG_OOB, "MSG_OOB"],
-  [MSG_EOR, "MSG_EOR"],
 ];
 
 /** Sends `length` bytes of the connection's pattern; waits for room unless the socket or the flags say not to. */
@@ -48,7 +48,11 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
   if (!socket.stream) return sendDatagram(kernel, socket, length);
   const { machine } = kernel;
   const waits = !socket.nonblocking && (flags & MSG_DONTWAIT) === 0;
-  const more = (flags & MSG_MORE) !== 0;
+  const next = (flags & MSG_EOR) !== 0
+    ? SendNext.APART
+    : (flags & MSG_MORE) !== 0
+    ? SendNext.SOON
+    : SendNext.JOINS;
   let done = 0;
   let sleeping = false;
   return {
@@ -58,7 +62,7 @@ function sendOperation(kernel: Kernel, socket: SocketDescriptor, length: number,
       do {
         const chunk = Math.min(length - done, scratch.length);
         fillPattern(scratch, chunk, socket.written);
-        const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now, more);
+        const sent = machine.stack.send(socket.handle, scratch, 0, chunk, machine.now, next);
         if (sent < 0) {
           sleeping = sent === -ERRNOS.EAGAIN && waits;
           if (sleeping) return BLOCKED;

@@ -12,8 +12,8 @@ export interface CommandEffect {
   settings: Settings;
   /** What was not done. */
   notes: string[];
-  /** What cannot be done and would change the outcome; "" if there is nothing. */
-  unsupported: string;
+  /** The queue of the device takes nothing from now on, or something again. */
+  queueIsShut?: boolean;
   /** `sockstat ... | grep -c TIME_WAIT | grep 1`: so many sockets are to be in this state. */
   assertions: StateAssertion[];
 }
@@ -23,7 +23,7 @@ const WITHOUT_EFFECT = /^(sysctl_restore\S*|tc|nstat|true|sync|kldload|kldunload
 
 /** Understands the commands in backquotes; nothing is ever executed. */
 export function interpretCommands(text: string): CommandEffect {
-  const effect: CommandEffect = { settings: {}, notes: [], unsupported: "", assertions: [] };
+  const effect: CommandEffect = { settings: {}, notes: [], assertions: [] };
   for (const line of text.split(/\n|;|&&/)) {
     const command = line.trim().replace(/(^|\s)#.*$/, "").trim();
     if (command !== "") interpretCommand(command, effect);
@@ -40,10 +40,9 @@ function interpretCommand(command: string, effect: CommandEffect): void {
     applyAssignments(words.slice(1).filter((word) => !/^-[a-z]+$/.test(word)), effect);
   } else if (program === "echo") applyEcho(words, command, effect);
   else if (program === "ip" && words[1] === "route") applyRoute(words, command, effect);
-  else if (program === "tc" && /^tc qdisc (add|replace) .*\bfq\b/.test(command)) {
-    effect.settings.pacing = true;
-  } else if (program === "tc" && /\blimit 0\b/.test(command)) {
-    effect.unsupported = "a queue that drops everything";
+  else if (program === "tc" && /^tc qdisc (add|replace)\b/.test(command)) {
+    effect.settings.pacing = /\bfq\b/.test(command);
+    effect.queueIsShut = /\blimit 0\b/.test(command);
   } else if (program === "sockstat" || program === "netstat") applySocketState(command, effect);
   else if (!WITHOUT_EFFECT.test(program)) effect.notes.push(`ignored: ${command}`);
 }

@@ -34,6 +34,8 @@ export class Machine {
   onProgress: () => void = () => {};
   /** When a waiting call wants to be tried again although nothing happened. */
   wakeUpUs = Infinity;
+  /** The device's queue takes nothing: what the stack sends is gone (`tc qdisc ... limit 0`). */
+  queueIsShut = false;
   #now = START_US;
   /** The longest payload that is not taken for several segments put together. */
   readonly #segmentSize: number;
@@ -130,6 +132,7 @@ export class Machine {
     for (;;) {
       frame.clear();
       if (!this.stack.transmit(frame, this.#now)) return;
+      if (this.queueIsShut) continue;
       const length = flatten(frame, this.#buffer, 0);
       const bytes = this.#buffer.slice(0, length);
       const answer = answerArp(bytes, ROUTER_MAC);

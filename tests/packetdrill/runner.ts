@@ -245,8 +245,10 @@ class ScriptRun implements Kernel {
   #command(command: string): void {
     const effect = interpretCommands(command);
     for (const text of effect.notes) this.note(text);
-    if (effect.unsupported !== "") throw new Unsupported(effect.unsupported);
     this.#set(effect.settings);
+    if (effect.queueIsShut === true || this.#machine !== null) {
+      this.machine.queueIsShut = effect.queueIsShut ?? this.machine.queueIsShut;
+    }
     this.#checkStates(effect);
   }
 

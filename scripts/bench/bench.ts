@@ -54,6 +54,23 @@ export class Bench {
     await this.interleave(scenario, subjects, cases);
   }
 
+  /** The same with each candidate started anew for each measurement, alone. */
+  async compareFresh(
+    scenario: string,
+    candidates: readonly Candidate[],
+    cases: readonly Case<Contestant>[],
+  ): Promise<void> {
+    const subjects = candidates.map((value) => ({ candidate: value.name, value }));
+    const fresh = cases.map(({ name, measure }): Case<Candidate> => ({
+      name,
+      measure: async (candidate) => {
+        await using contestant = await candidate.start(this.programs);
+        return contestant === null ? null : await measure(contestant);
+      },
+    }));
+    await this.interleave(scenario, subjects, fresh);
+  }
+
   /** Every case, one subject after the other, all that again in the next repetition. */
   async interleave<T>(
     scenario: string,

@@ -1,7 +1,7 @@
 /** The stacks that are measured beside each other. */
 import type { Programs } from "./build.ts";
 import type { Contestant } from "./contestant.ts";
-import { linkKernels, startApi, startEmbedded, startInProcess, startKernels, startShim } from "./start.ts";
+import { linkByVeth, startApi, startEmbedded, startInProcess, startKernels, startShim } from "./start.ts";
 
 export interface Candidate {
   name: string;
@@ -18,12 +18,12 @@ export const CANDIDATES: readonly Candidate[] = [
   {
     name: "veth",
     what: "the kernel, over a veth pair",
-    start: (programs) => startKernels(programs, (world) => linkKernels(world, true)),
+    start: (programs) => startKernels(programs, (world) => linkByVeth(world, true)),
   },
   {
     name: "veth-plain",
     what: "the same without offload (ethtool -K)",
-    start: (programs) => startKernels(programs, (world) => linkKernels(world, false)),
+    start: (programs) => startKernels(programs, (world) => linkByVeth(world, false)),
   },
   { name: "ours", what: "lvl-ip embedded in one thread", start: (programs) => startInProcess(programs) },
   {

@@ -3,6 +3,7 @@ import type { Namespace, Namespaces, WorldProcess } from "../../tests/support/ne
 
 export const STACK = "10.0.0.4";
 export const KERNEL = "10.0.0.5";
+export const NETWORK = "10.0.0.0/24";
 export const PREFIX = 24;
 
 /** What a measurement found, by name: see `Figure` in results.ts. */
@@ -22,6 +23,8 @@ export interface Parts {
   server: WorldProcess;
   /** The stack's process, if it is another. */
   daemon?: WorldProcess;
+  /** The stack is the kernel, and so in none of these processes. */
+  isKernel?: boolean;
   peerProgram: string;
   /** Has the stack connect, with the words of `peer connections`; null: it cannot. */
   connections: ((words: readonly string[]) => Promise<Figures>) | null;
@@ -42,7 +45,11 @@ export class Contestant implements AsyncDisposable {
     return cpuSecondsOf(server.pid) + (daemon === undefined ? 0 : cpuSecondsOf(daemon.pid));
   }
 
-  /** Where the stack itself is. */
+  get isKernel(): boolean {
+    return this.parts.isKernel ?? false;
+  }
+
+  /** Where the stack itself is; of a kernel: the application. */
   get stackPid(): number {
     return (this.parts.daemon ?? this.parts.server).pid;
   }

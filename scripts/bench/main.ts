@@ -7,10 +7,13 @@ import { type Candidate, CANDIDATES } from "./candidates.ts";
 import { Progress } from "./progress.ts";
 import { Results } from "./results.ts";
 import { bulk } from "./scenarios/bulk.ts";
+import { flows, rtt } from "./scenarios/growth.ts";
+import { idle } from "./scenarios/idle.ts";
 import { connections, ping, requests } from "./scenarios/latency.ts";
+import { startUp } from "./scenarios/start_up.ts";
 import { scenarioTables } from "./table.ts";
 
-const SCENARIOS: readonly Scenario[] = [bulk, requests, connections, ping];
+const SCENARIOS: readonly Scenario[] = [bulk, requests, connections, ping, idle, startUp, flows, rtt];
 
 interface Options {
   quick: boolean;

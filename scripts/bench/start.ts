@@ -1,7 +1,7 @@
 /** How each stack is set up, in a world of its own. */
 import { type Namespace, Namespaces, type WorldProcess } from "../../tests/support/netns.ts";
 import type { Programs } from "./build.ts";
-import { ask, Contestant, type Figures, KERNEL, PREFIX, STACK, tune } from "./contestant.ts";
+import { ask, Contestant, type Figures, KERNEL, NETWORK, PREFIX, STACK, tune } from "./contestant.ts";
 
 const here = import.meta.dirname!;
 const READY_MS = 20_000;
@@ -34,12 +34,31 @@ export async function inWorld<T>(
   }
 }
 
+/** Gives an interface its address, and has all programs behind it use CUBIC: not every default can be set by sysctl. */
+async function setAddress(namespace: Namespace, device: string, address: string): Promise<void> {
+  await namespace.sh(
+    `ip addr replace ${address}/${PREFIX} dev ${device}; ip link set ${device} up
+     ip route replace ${NETWORK} dev ${device} proto kernel scope link src ${address} congctl cubic`,
+  );
+}
+
 /** Joins the world's two kernels by a veth pair. */
-export async function linkKernels(world: Namespaces, offload: boolean): Promise<void> {
+export async function linkByVeth(world: Namespaces, offload: boolean): Promise<void> {
   const [kernel, stack] = world.all;
-  await world.link(kernel, "eth0", `${KERNEL}/${PREFIX}`, stack, "eth0", `${STACK}/${PREFIX}`);
+  await kernel.sh(`ip link add eth0 type veth peer name eth0 netns ${stack.name}`);
+  await setAddress(kernel, "eth0", KERNEL);
+  await setAddress(stack, "eth0", STACK);
   if (offload) return;
   for (const each of world.all) await each.exec(["ethtool", "-K", "eth0", ...NO_OFFLOAD.split(" ")]);
+}
+
+/** Joins them by two TAPs and the code that impairs ours; the kernel's side is the one that is impaired. */
+export async function linkByBridge(world: Namespaces, impair: string): Promise<void> {
+  const [kernel, stack] = world.all;
+  await spawnReady(kernel, denoProgram("tap_bridge.ts", "tapl", "tapr", impair));
+  await kernel.sh(`ip link set tapr netns ${stack.name}`);
+  await setAddress(kernel, "tapl", KERNEL);
+  await setAddress(stack, "tapr", STACK);
 }
 
 /** Two kernels, one a network namespace. */
@@ -56,6 +75,7 @@ export function startKernels(
       world,
       kernel,
       server,
+      isKernel: true,
       peerProgram: programs.peer,
       connections: (words) => runOn(stack, [programs.peer, ...words]),
     });
@@ -71,7 +91,7 @@ export function startEmbedded(
   return inWorld([], async (world) => {
     const [kernel] = world.all;
     const server = await spawnReady(kernel, words);
-    await kernel.sh(`ip addr replace ${KERNEL}/${PREFIX} dev tap0; ip link set tap0 up`);
+    await setAddress(kernel, "tap0", KERNEL);
     await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
     return new Contestant({
       world,
@@ -83,9 +103,13 @@ export function startEmbedded(
   });
 }
 
-/** Our stack, with the application in its thread. */
+/** The words that start our stack with the application in its thread. */
+export function inProcessCommand(...options: string[]): string[] {
+  return denoProgram("in_process.ts", ...options);
+}
+
 export function startInProcess(programs: Programs, ...options: string[]): Promise<Contestant> {
-  return startEmbedded(programs, denoProgram("in_process.ts", ...options), true);
+  return startEmbedded(programs, inProcessCommand(...options), true);
 }
 
 /** A daemon of ours that is ready; its socket's path. */

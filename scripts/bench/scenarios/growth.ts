@@ -1,0 +1,69 @@
+/** How speed grows or shrinks with the number of flows, and with the round-trip time. */
+import type { Bench, Case, Scenario, Subject } from "../bench.ts";
+import type { Contestant } from "../contestant.ts";
+import { linkByBridge, startInProcess, startKernels } from "../start.ts";
+import { type Direction, DIRECTIONS, measureBulk } from "./bulk.ts";
+
+const FLOWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const FLOWS_QUICK = [1, 16, 256];
+const RTTS_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200];
+const RTTS_QUICK_MS = [0, 10, 200];
+/** Round trips until a connection has found its speed. */
+const ROUND_TRIPS = 30;
+
+export function flowsCase(direction: Direction, flows: number): string {
+  return `${direction}, ${flows}`;
+}
+
+export const flows: Scenario = {
+  name: "flows",
+  what: "growth with the number of flows (to or from the kernel peer, all flows together)",
+  async run(bench: Bench) {
+    const counts = bench.settings.quick ? FLOWS_QUICK : FLOWS;
+    await bench.compare(
+      "flows",
+      DIRECTIONS.flatMap((direction) =>
+        counts.map((count): Case<Contestant> => ({
+          name: flowsCase(direction, count),
+          measure: (contestant) => measureBulk(contestant, direction, count, bench.settings),
+        }))
+      ),
+    );
+  },
+};
+
+/** Both through the same impairing code, which takes no offload. */
+function starters(bench: Bench): Record<string, (impair: string) => Promise<Contestant>> {
+  const { programs } = bench;
+  return {
+    veth: (impair) => startKernels(programs, (world) => linkByBridge(world, impair)),
+    ours: (impair) => startInProcess(programs, "--impair", impair),
+  };
+}
+
+export const rtt: Scenario = {
+  name: "rtt",
+  what:
+    "growth with the round-trip time, one flow (impaired device, no offload; veth: two kernels through the same)",
+  async run(bench: Bench) {
+    const { quick, warmUp, seconds } = bench.settings;
+    const subjects: Subject<(impair: string) => Promise<Contestant>>[] = Object.entries(starters(bench))
+      .filter(([name]) => bench.candidates.some((each) => each.name === name))
+      .map(([candidate, value]) => ({ candidate, value }));
+    const cases = DIRECTIONS.flatMap((direction) =>
+      (quick ? RTTS_QUICK_MS : RTTS_MS).map((rttMs): Case<(impair: string) => Promise<Contestant>> => ({
+        name: `${direction}, ${rttMs} ms`,
+        measure: async (start) => {
+          await using contestant = await start(`delay=${rttMs / 2}ms`);
+          const untilSettled = warmUp + ROUND_TRIPS * rttMs / 1000;
+          const { "Gbit/s": speed } = await measureBulk(contestant, direction, 1, {
+            warmUp: untilSettled,
+            seconds,
+          });
+          return { "Gbit/s": speed };
+        },
+      }))
+    );
+    await bench.interleave("rtt", subjects, cases);
+  },
+};

@@ -26,7 +26,8 @@ size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *h
     lvlip_add_control(message, &used, SOL_SOCKET, SO_TIMESTAMP, &time, sizeof time);
   }
   if ((header->flags & LVLIP_DATAGRAM_PKTINFO) != 0) {
-    struct in_pktinfo info = {.ipi_ifindex = 1};
+    /* lo, or the first device: which one it was is not told. */
+    struct in_pktinfo info = {.ipi_ifindex = header->local_address[0] == 127 ? 1 : 2};
     memcpy(&info.ipi_addr, header->local_address, 4);
     info.ipi_spec_dst = info.ipi_addr;
     lvlip_add_control(message, &used, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);

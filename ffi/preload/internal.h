@@ -183,6 +183,17 @@ int lvlip_to_kernel(int fd, uint64_t tag, const struct lvlip_endpoint *remote, b
 /* The way back, when such a socket is to connect to somewhere else: 1 done, 0 it is none, -1 with errno. */
 int lvlip_from_kernel(int fd, const struct sockaddr *address, socklen_t length);
 
+/* ---- defaults.c ---- */
+
+/* The value that an option has which nobody can set here; false: it is none of those. */
+bool lvlip_default_option(bool is_datagram, int level, int name, int *value);
+
+/* ---- interfaces.c ---- */
+
+/* Whether a request is one about interfaces, which ioctl answers on our sockets. */
+bool lvlip_is_interface_request(unsigned long request);
+int lvlip_interface_ioctl(unsigned long request, void *argument);
+
 /* ---- stream.c ---- */
 
 /* Reading gave 0: the end of the stream, or a reset, which is -1 with errno. */

@@ -49,6 +49,8 @@ void lvlip_apply_settings(int fd, const struct lvlip_settings *settings, set_opt
     memcpy(&option, settings->bytes + i * sizeof option, sizeof option);
     struct linger linger = {option.value >= 0, option.value >= 0 ? option.value : 0};
     bool is_linger = option.level == SOL_SOCKET && option.name == SO_LINGER;
+    /* The stack's interfaces are not the kernel's. */
+    if (option.level == SOL_SOCKET && option.name == SO_BINDTOIFINDEX && set == real->setsockopt) continue;
     /* What one of the two does not know took effect on the other only. */
     if (is_linger) set(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     else set(fd, option.level, option.name, &option.value, sizeof option.value);

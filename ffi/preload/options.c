@@ -63,10 +63,17 @@ static int read_value(int level, int name, const void *value, socklen_t length, 
     memcpy(result, value, sizeof *result);
     return 0;
   }
-  /* The options of IP may be given as one byte. */
-  if (level != IPPROTO_IP || length < 1) return fail(EINVAL);
-  *result = *(const unsigned char *)value;
+  /* The options of IP may be given as one byte, and nothing at all is 0. */
+  if (level != IPPROTO_IP) return fail(EINVAL);
+  *result = length == 0 ? 0 : *(const unsigned char *)value;
   return 0;
+}
+
+/* An option that the stack does not have may be set to what it is anyway. */
+static int set_unknown(uint64_t tag, const struct lvlip_record *record) {
+  int value;
+  if (!lvlip_default_option(is_datagram(tag), record->arg[0], record->arg[1], &value)) return fail(ENOPROTOOPT);
+  return record->arg[2] == value ? 0 : fail(ENOPROTOOPT);
 }
 
 static int set_bytes(struct lvlip_record *record, const void *value, socklen_t length) {
@@ -101,7 +108,9 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
     lvlip_tell(&record);
     return 0;
   }
+  struct lvlip_record request = record;
   if (lvlip_call(&record) == 0) return 0;
+  if (errno == ENOPROTOOPT) return set_unknown(tag, &request);
   /* The connection is over: there is nothing left that the option could change. */
   return errno == ENOENT ? 0 : -1;
 }
@@ -152,9 +161,13 @@ static int ask_option(uint64_t tag, int level, int name, void *value, socklen_t 
   char bytes[LVLIP_MAX_VALUE];
   uint32_t room = sizeof bytes;
   if (lvlip_call_with(&record, NULL, bytes, &room) < 0) {
+    int number;
+    if (errno == ENOPROTOOPT && lvlip_default_option(is_datagram(tag), level, name, &number)) {
+      return give_int(number, value, length);
+    }
     return errno == ENOENT && level != IPPROTO_TCP ? give_int(0, value, length) : fail(errno == ENOENT ? EINVAL : errno);
   }
-  if (room > 0) return give(bytes, room, value, length);
+  if (room > 0 || has_bytes(level, name)) return give(bytes, room, value, length);
   if (level == SOL_SOCKET && name == SO_LINGER) {
     struct linger linger = {record.arg[2] >= 0, record.arg[2] >= 0 ? record.arg[2] : 0};
     return give(&linger, sizeof linger, value, length);
@@ -172,7 +185,11 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
   if (level == SOL_SOCKET) {
     int result;
     if (get_local(fd, tag, name, &result)) return give_int(result, value, length);
-    if (name == SO_PEERCRED) return fail(ENOPROTOOPT);
+    if (name == SO_PEERCRED) return give(&(struct ucred){0, (uid_t)-1, (gid_t)-1}, sizeof(struct ucred), value, length);
+  } else if (level != IPPROTO_TCP && level != IPPROTO_IP && level != SOL_RAW) {
+    return fail(EOPNOTSUPP);
+  } else if (level == IPPROTO_TCP && is_datagram(tag)) {
+    return fail(EOPNOTSUPP);
   }
   tag = lvlip_attach(fd, tag);
   return tag == 0 ? -1 : ask_option(tag, level, name, value, length);
@@ -211,7 +228,11 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
   va_start(arguments, request);
   void *argument = va_arg(arguments, void *);
   va_end(arguments);
-  if (request != SIOCOUTQ && request != SIOCINQ && request != SIOCATMARK) return real->ioctl(fd, request, argument);
+  bool is_about_interface = lvlip_is_interface_request(request);
+  if (request != SIOCOUTQ && request != SIOCINQ && request != SIOCATMARK && !is_about_interface) {
+    return real->ioctl(fd, request, argument);
+  }
   uint64_t tag = lvlip_tag(fd);
+  if (tag != 0 && is_about_interface) return lvlip_interface_ioctl(request, argument);
   return tag == 0 ? real->ioctl(fd, request, argument) : socket_ioctl(fd, tag, request, argument);
 }

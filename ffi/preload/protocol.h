@@ -24,7 +24,8 @@ enum lvlip_op {
   LVLIP_OP_NAMES = 13,
   LVLIP_OP_ASSOCIATE = 14,
   LVLIP_OP_SERVES = 16,
-  LVLIP_OP_SETTINGS = 17
+  LVLIP_OP_SETTINGS = 17,
+  LVLIP_OP_INTERFACES = 20
 };
 
 #define LVLIP_FLAG_QUIET 1u
@@ -67,6 +68,19 @@ struct lvlip_option {
   int32_t name;
   int32_t value;
 };
+
+/* One row of what `interfaces` answers. */
+struct lvlip_interface {
+  char name[16];
+  uint32_t index;
+  uint32_t mtu;
+  uint8_t address[4];
+  uint32_t prefix_length;
+  uint8_t mac[6];
+  uint8_t unused[2];
+};
+
+_Static_assert(sizeof(struct lvlip_interface) == 40, "a row is 40 bytes");
 
 /* What stands in front of a datagram. */
 #define LVLIP_DATAGRAM_MAGIC 0x44494c4cu

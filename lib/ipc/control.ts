@@ -1,9 +1,10 @@
 import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP } from "../errno.ts";
-import { SOL_SOCKET } from "../stack/socket_types.ts";
+import { SO_BINDTOIFINDEX, SOL_SOCKET } from "../stack/socket_types.ts";
 import { AcceptRole } from "./accept_role.ts";
 import type { ClientSocket } from "./client_socket.ts";
 import { ConnectRole, fillNames } from "./connect_role.ts";
 import { DatagramRole } from "./datagram_role.ts";
+import { boundDevice, indexOfDevice } from "./interfaces.ts";
 import { encodeRecord, FAMILY_NONE, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
 import { Settings } from "./settings.ts";
@@ -18,6 +19,10 @@ import { encodeTcpInfo, TCP_INFO_SIZE } from "./tcp_info.ts";
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 const TCP_CONGESTION = 13;
+/** What TCP_CONGESTION's value fills, with zeros. */
+const CONGESTION_SIZE = 16;
+const SO_LINGER = 13;
+const SO_BINDTODEVICE = 25;
 
 /** Ops that name a socket which must be there. */
 export function control(
@@ -127,6 +132,13 @@ function setOption(
     text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
     result = stack.setCongestion(holder.handle, text);
     if (result === -EINVAL) result = -ENOENT;
+  } else if (level === SOL_SOCKET && name === SO_BINDTODEVICE) {
+    const text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
+    const index = indexOfDevice(service, text);
+    if (index < 0) return -index;
+    record.arg1 = SO_BINDTOIFINDEX;
+    record.arg2 = index;
+    return setOption(client, service, holder, record, RECORD_SIZE, now);
   } else if (holder.role instanceof DatagramRole) {
     result = holder.role.setOption(level, name, value);
   }
@@ -159,16 +171,12 @@ function getOption(
 ): number {
   const { op, id, arg0: level, arg1: name } = record;
   const { stack, scratch } = service;
-  if (level === IPPROTO_TCP && (name === TCP_INFO || name === TCP_CONGESTION)) {
-    if (holder.role instanceof DatagramRole) return ENOPROTOOPT;
-    const info = stack.info(holder.handle);
+  const bytes = getBytes(service, holder, level, name);
+  if (bytes !== null) {
     record.reset(op).id = id;
-    record.length = name === TCP_INFO ? TCP_INFO_SIZE : 16;
+    record.length = bytes.length;
     encodeRecord(record, scratch.view, 0);
-    const bytes = scratch.bytes.subarray(RECORD_SIZE, RECORD_SIZE + record.length);
-    bytes.fill(0);
-    if (name === TCP_INFO) encodeTcpInfo(info, new DataView(bytes.buffer, bytes.byteOffset));
-    else new TextEncoder().encodeInto(info.congestion, bytes);
+    scratch.bytes.set(bytes, RECORD_SIZE);
     service.sendFrom(client, scratch, RECORD_SIZE + record.length);
     return 0;
   }
@@ -183,7 +191,20 @@ function getOption(
   return 0;
 }
 
-const SO_LINGER = 13;
+/** The value of an option that is no number; null: it is one. */
+function getBytes(service: Service, holder: ClientSocket, level: number, name: number): Uint8Array | null {
+  if (level === SOL_SOCKET && name === SO_BINDTODEVICE) {
+    const device = boundDevice(holder, service);
+    return new TextEncoder().encode(device === "" ? "" : `${device}\0`);
+  }
+  if (level !== IPPROTO_TCP || holder.role instanceof DatagramRole) return null;
+  if (name !== TCP_INFO && name !== TCP_CONGESTION) return null;
+  const info = service.stack.info(holder.handle);
+  const bytes = new Uint8Array(name === TCP_INFO ? TCP_INFO_SIZE : CONGESTION_SIZE);
+  if (name === TCP_INFO) encodeTcpInfo(info, new DataView(bytes.buffer));
+  else new TextEncoder().encodeInto(info.congestion, bytes);
+  return bytes;
+}
 
 /** How a stream ended, or that it has not. */
 export function outcome(client: ClientSocket, service: Service, record: ProtocolRecord): number {

@@ -5,7 +5,9 @@ import {
   DATAGRAM_CAPACITY,
   DATAGRAM_DATA,
   DATAGRAM_ERROR,
+  IP_PKTINFO,
   IP_RECVERR,
+  IP_RECVTTL,
   IPPROTO_IP,
   READY_READ_CLOSED,
   SocketKind,
@@ -34,8 +36,6 @@ const BUDGET = 64;
 /** More messages than a Unix socket holds. */
 const MAX_WRITTEN = 1024;
 
-const IP_PKTINFO = 8;
-const IP_RECVTTL = 12;
 const IP_RECVTOS = 13;
 const SO_TIMESTAMP = 29;
 

@@ -1,7 +1,7 @@
 import type { Memory, Slices } from "../buffer/memory.ts";
 import type { Datagram, SocketName } from "../stack/socket_types.ts";
 import type { TcpInfo } from "../stack/stack.ts";
-import type { IpAddress } from "../wire/address.ts";
+import type { IpAddress, MacAddress } from "../wire/address.ts";
 
 /** Who is at the other end of a Unix connection. */
 export interface PeerCredentials {
@@ -52,8 +52,18 @@ export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 export const EPOLLRDHUP = 0x2000;
 
+/** An interface of the host that the stack is. */
+export interface HostInterface {
+  index: number;
+  name: string;
+  mtu: number;
+  mac: MacAddress;
+  addresses: readonly { address: IpAddress; prefixLength: number }[];
+}
+
 /** What the server needs of the stack: the shape of `Stack`, so that tests can put another one in its place. */
 export interface SocketLayer {
+  readonly interfaces: readonly HostInterface[];
   socket(kind: 1 | 2 | 3 | 4, protocol?: number): number;
   bind(handle: number, address: IpAddress, port: number): number;
   listen(handle: number, backlog: number): number;

@@ -61,11 +61,13 @@
  *   if one was chosen.
  * - `pass`: the answer's arg3 and arg4 are the pass. In arg3 and arg4 of any request it proves that a program was started
  *   by somebody who may open sockets, whatever user it has become since.
+ * - `interfaces`: `length` bytes follow the answer, for every address of the host `INTERFACE_SIZE`: 16 of the interface's
+ *   name, its index (u32), its MTU (u32), the address, its prefix length (u32), the MAC address (6 bytes), 2 of nothing.
  * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers; of options that are text (TCP_CONGESTION)
  *   `length` bytes of it follow. `getOption` likewise; the value comes in the answer's arg2, or as `length` bytes.
  *
- * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `serves`, `settings`, `pass`, `listen` with an id, `setOption`
- * and `getOption` may follow one another on one connection. A request that is not understood gets an answer with EPROTO
+ * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `serves`, `settings`, `pass`, `interfaces`, `listen` with an id,
+ * `setOption` and `getOption` may follow one another on one connection. A request that is not understood gets an answer with EPROTO
  * (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
 
@@ -77,6 +79,8 @@ export function echoByte(offset: number): number {
 export const MAGIC = 0x50494c4c; // "LLIP"
 export const VERSION = 1;
 export const RECORD_SIZE = 88;
+/** Bytes of one row of what `interfaces` answers. */
+export const INTERFACE_SIZE = 40;
 
 export const OP = {
   none: 0,
@@ -99,6 +103,7 @@ export const OP = {
   settings: 17,
   pass: 18,
   network: 19,
+  interfaces: 20,
 } as const;
 
 /** connect: no answer record is written into the stream. */

@@ -7,6 +7,7 @@ import { ConnectRole } from "./connect_role.ts";
 import { control, outcome } from "./control.ts";
 import { DatagramRole } from "./datagram_role.ts";
 import { EchoRole } from "./echo_role.ts";
+import { answerInterfaces } from "./interfaces.ts";
 import { ListenRole } from "./listen_role.ts";
 import { MessageRole } from "./message_role.ts";
 import {
@@ -118,7 +119,7 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.network || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.interfaces || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
@@ -167,6 +168,9 @@ function serve(
       return MessageRole.begin(client, service, record, now);
     case OP.serves:
       return serves(client, service, record);
+    case OP.interfaces:
+      answerInterfaces(client, service);
+      return 0;
     case OP.pass:
       return pass(client, service);
     case OP.network:

@@ -23,6 +23,10 @@ abstract class BaseSocket {
   ttl = DEFAULT_TTL;
   /** IP_TOS: DSCP and ECN. */
   tos = 0;
+  /** SO_BINDTOIFINDEX; 0: any. */
+  deviceIndex = 0;
+  /** See inert_options.ts. */
+  inertOptions: Map<number, number> | null = null;
   // In the list of those whose readiness may have changed
   isReadyQueued = false;
 }
@@ -55,7 +59,10 @@ export class DatagramSocket extends BaseSocket {
   mtuDiscover: number = IP_PMTUDISC.want;
   /** What came in and was not read. */
   readonly queue = new PacketQueue();
+  /** Bytes of messages that may wait. */
   receiveBuffer = DATAGRAM_RECEIVE_BUFFER;
+  /** SO_RCVBUF. */
+  toldReceiveBuffer = DATAGRAM_RECEIVE_BUFFER;
   /** errno for the next call (RFC 1122 4.1.3.3). */
   error = 0;
   /** ICMP errors are queued as messages (IP_RECVERR); always so for echo sockets. */

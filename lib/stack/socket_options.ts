@@ -1,10 +1,12 @@
-import { EINVAL, ENOPROTOOPT, ENOTCONN } from "../errno.ts";
+import { EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN } from "../errno.ts";
 import { State } from "../tcp/state.ts";
 import { getOption, setOption } from "../tcp/user_calls.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
 import { DEFAULT_TTL } from "./connection.ts";
 import { touch } from "./connections.ts";
 import type { Core } from "./core.ts";
+import { getInertOption, setInertOption } from "./inert_options.ts";
+import { LOOPBACK_INDEX } from "./interface.ts";
 import { getRawOption, setRawOption } from "./raw_socket.ts";
 import { type DatagramSocket, RawSocket, type Socket, type StreamSocket } from "./socket.ts";
 import {
@@ -16,6 +18,7 @@ import {
   IP_TTL,
   IPPROTO_IP,
   SO_ACCEPTCONN,
+  SO_BINDTOIFINDEX,
   SO_BROADCAST,
   SO_DOMAIN,
   SO_ERROR,
@@ -51,6 +54,8 @@ export function setSocketOption(
     const result = setRawOption(socket, level, name, value);
     if (result !== -ENOPROTOOPT) return result;
   }
+  if (level === SOL_SOCKET && name === SO_BINDTOIFINDEX) return setDevice(core, socket, value);
+  if (setInertOption(socket, level, name, value)) return 0;
   if (level === IPPROTO_IP) return setIpOption(socket, name, value);
   if (socket.kind !== SocketKind.stream) return setDatagramOption(socket, level, name, value);
   const result = setOption(socket.tcb, level, name, value, now);
@@ -69,6 +74,16 @@ function setReuse(socket: Socket, name: number, value: number): boolean {
     binding.reusePort = socket.reusePort;
   }
   return true;
+}
+
+/** SO_BINDTOIFINDEX: with one device only, all that is not for the host itself goes through it anyway. */
+function setDevice(core: Core, socket: Socket, index: number): number {
+  if (index !== 0 && !core.links.some((link) => link.index === index)) {
+    return index === LOOPBACK_INDEX ? -ENOPROTOOPT : -ENODEV;
+  }
+  if (index !== 0 && core.links.length > 1) return -ENOPROTOOPT;
+  socket.deviceIndex = index;
+  return 0;
 }
 
 function setIpOption(socket: Socket, name: number, value: number): number {
@@ -111,7 +126,9 @@ function setDatagramOption(socket: DatagramSocket, level: number, name: number, 
       socket.broadcast = value !== 0;
       return 0;
     case SO_RCVBUF:
-      socket.receiveBuffer = Math.min(Math.max(value, MIN_RECEIVE_BUFFER), MAX_RECEIVE_BUFFER);
+      // Linux takes it as unsigned, doubles it, and counts the overhead of each message against that: so half is data.
+      socket.receiveBuffer = Math.min(Math.max(value >>> 0, MIN_RECEIVE_BUFFER / 2), MAX_RECEIVE_BUFFER);
+      socket.toldReceiveBuffer = 2 * socket.receiveBuffer;
       return 0;
     default:
       return -ENOPROTOOPT;
@@ -128,6 +145,8 @@ export function getSocketOption(core: Core, socket: Socket, level: number, name:
     const value = getRawOption(socket, level, name);
     if (value !== -ENOPROTOOPT) return value;
   }
+  const inert = getInertOption(socket, level, name);
+  if (inert !== null) return inert;
   if (level === IPPROTO_IP) return getIpOption(core, socket, name);
   if (socket.kind === SocketKind.stream) return getOption(socket.tcb, level, name);
   return level === SOL_SOCKET ? getDatagramOption(socket, name) : -ENOPROTOOPT;
@@ -150,6 +169,8 @@ function getCommonOption(socket: Socket, name: number): number {
       return socket.kind === SocketKind.datagram ? IP_PROTOCOL.udp : IP_PROTOCOL.icmp;
     case SO_ACCEPTCONN:
       return isStream && socket.listener !== null ? 1 : 0;
+    case SO_BINDTOIFINDEX:
+      return socket.deviceIndex;
     case SO_ERROR:
       return takeSocketError(socket);
     default:
@@ -159,7 +180,7 @@ function getCommonOption(socket: Socket, name: number): number {
 
 function getDatagramOption(socket: DatagramSocket, name: number): number {
   if (name === SO_BROADCAST) return socket.broadcast ? 1 : 0;
-  return name === SO_RCVBUF ? socket.receiveBuffer : -ENOPROTOOPT;
+  return name === SO_RCVBUF ? socket.toldReceiveBuffer : -ENOPROTOOPT;
 }
 
 function getIpOption(core: Core, socket: Socket, name: number): number {

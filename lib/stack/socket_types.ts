@@ -44,17 +44,22 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
+export const SO_RCVLOWAT = 18;
 export const SO_REUSEPORT = 15;
 export const SO_ACCEPTCONN = 30;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
+/** The index of the one interface that the socket uses; 0: any. By name it is SO_BINDTODEVICE. */
+export const SO_BINDTOIFINDEX = 62;
 
 /** Options at IPPROTO_IP. */
 export const IP_TOS = 1;
 export const IP_TTL = 2;
 export const IP_HDRINCL = 3;
+export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
+export const IP_RECVTTL = 12;
 export const IP_MTU = 14;
 
 /** Option at SOL_RAW: the ICMP types that a raw ICMP socket does not want, a bit each. */

@@ -40,6 +40,9 @@ export const TcpOption = {
 } as const;
 
 const SECOND_US = 1e6;
+const MAX_INT32 = 0x7fff_ffff;
+/** Linux's default `net.core.somaxconn`. */
+const MAX_BACKLOG = 4096;
 const MAX_UINT32 = 0xffff_ffff;
 const MIN_BUFFER = 2304;
 const MAX_BUFFER = 64 << 20;
@@ -63,13 +66,13 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
   const { user, rcv } = tcb;
   switch (name) {
     case SocketOption.SNDBUF:
-      // As Linux does, twice what is asked for: programs that look find what they know.
-      tcb.sendLimit = Math.min(Math.max(2 * value, 2 * MIN_BUFFER), MAX_BUFFER);
+      // As Linux does, twice what is asked for, as unsigned: programs that look find what they know.
+      tcb.sendLimit = Math.min(Math.max(2 * (value >>> 0), 2 * MIN_BUFFER), MAX_BUFFER);
       user.sendBufferFixed = true;
       return 0;
     case SocketOption.RCVBUF:
       // Linux doubles it too, and offers half of that as window.
-      rcv.limit = Math.min(Math.max(value, MIN_BUFFER / 2), MAX_BUFFER);
+      rcv.limit = Math.min(Math.max(value >>> 0, MIN_BUFFER / 2), MAX_BUFFER);
       rcv.limitFixed = true;
       return 0;
     case SocketOption.KEEPALIVE:
@@ -80,7 +83,7 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
       user.linger = value < 0 ? -1 : value;
       return 0;
     case SocketOption.RCVLOWAT:
-      user.lowWater = Math.max(1, value);
+      user.lowWater = value < 0 ? MAX_INT32 : Math.max(1, value);
       return 0;
     case SocketOption.MAX_PACING_RATE:
       // ~0 is no limit, and so Linux reads a 32-bit one.
@@ -121,14 +124,15 @@ function setTcpOption(tcb: Tcb, name: number, value: number, now: number): numbe
       return 0;
     case TcpOption.FASTOPEN:
       if (value < 0 || tcb.state !== State.CLOSED) return -EINVAL;
-      user.fastOpenBacklog = value;
+      user.fastOpenBacklog = Math.min(value, MAX_BACKLOG);
       return 0;
     case TcpOption.FASTOPEN_CONNECT:
       if (value < 0 || value > 1 || tcb.state !== State.CLOSED) return -EINVAL;
       user.fastOpenConnect = value !== 0;
       return 0;
     case TcpOption.NOTSENT_LOWAT:
-      user.notSentLowWater = value;
+      // As unsigned: what is negative is no limit.
+      user.notSentLowWater = value < 0 ? MAX_INT32 : value;
       return 0;
     case TcpOption.WINDOW_CLAMP:
       if (value === 0 && tcb.state !== State.CLOSED) return -EINVAL;

@@ -31,6 +31,7 @@ int main(void) {
   NUMBER(LVLIP_OP_ASSOCIATE);
   NUMBER(LVLIP_OP_SERVES);
   NUMBER(LVLIP_OP_SETTINGS);
+  NUMBER(LVLIP_OP_INTERFACES);
   NUMBER(LVLIP_FLAG_QUIET);
   NUMBER(LVLIP_FAMILY_IPV4);
   NUMBER(LVLIP_MAX_NAME);
@@ -63,6 +64,7 @@ int main(void) {
   FIELD(lvlip_record, remote);
   FIELD(lvlip_endpoint, port);
   FIELD(lvlip_endpoint, address);
+  number("lvlip_interface", sizeof(struct lvlip_interface));
   number("lvlip_datagram", sizeof(struct lvlip_datagram));
   FIELD(lvlip_datagram, flags);
   FIELD(lvlip_datagram, port);

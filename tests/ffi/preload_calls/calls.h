@@ -65,5 +65,6 @@ void test_names(void);
 void test_processes(void);
 void test_threads(void);
 void test_loopback(void);
+void test_interfaces(void);
 
 #endif

@@ -76,6 +76,7 @@ int main(int count, char **words) {
   test_processes();
   test_threads();
   test_loopback();
+  test_interfaces();
   puts("all well");
   return 0;
 }

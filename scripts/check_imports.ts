@@ -45,9 +45,9 @@ const IPC_CLIENT = [
 ].map((name) => `lib/ipc/${name}.ts`);
 
 const EVERY_ROOM = [
-  ...["wire", "buffer", "tcp", "stack", "ipc", "impair", "trace", "run", "host", "daemon"].map((room) =>
-    `lib/${room}`
-  ),
+  ...["wire", "buffer", "tcp", "stack", "ipc", "impair", "trace", "run", "host", "daemon", "resolver"].map((
+    room,
+  ) => `lib/${room}`),
   "lib/device.ts",
   "lib/errno.ts",
   "ffi/",
@@ -65,6 +65,11 @@ const RULES: readonly Rule[] = [
     allows: ["lib/tcp/", "lib/wire/", "lib/buffer/", "lib/errno.ts"],
     allowsTypes: ["lib/device.ts"],
   },
+  // Buffer is what dns-packet reads from.
+  {
+    room: "lib/resolver/",
+    allows: ["lib/wire/address.ts", "npm:dns-packet", "node:buffer"],
+  },
   { room: "lib/impair", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
   { room: "lib/trace", allows: ["lib/device.ts", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
   {
@@ -72,7 +77,7 @@ const RULES: readonly Rule[] = [
     allows: ["lib/stack/", "lib/device.ts", "lib/buffer/", "lib/ipc/server", "lib/errno.ts"],
   },
   { room: "lib/ipc/ (client)", paths: IPC_CLIENT, allows: ["lib/wire/address.ts", "lib/errno.ts", "node:"] },
-  { room: "lib/ipc/", allows: ["lib/stack/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
+  { room: "lib/ipc/", allows: ["lib/stack/", "lib/resolver/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
   // The daemon's process, which puts the rooms together: all of them but the command line.
   { room: "lib/daemon", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "node:"] },
   { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
@@ -97,7 +102,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** The rooms that are given time and randomness, and do no I/O ... */
-const PURE_ROOMS = ["lib/wire/", "lib/buffer/", "lib/tcp/", "lib/stack/"];
+const PURE_ROOMS = ["lib/wire/", "lib/buffer/", "lib/tcp/", "lib/stack/", "lib/resolver/"];
 /** ... and so have no use for these. */
 const FORBIDDEN = /\b(?:Deno\.|Math\.random\b|(?:Date|performance|setTimeout|async|console)\b)/g;
 

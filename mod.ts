@@ -11,6 +11,8 @@ export {
   listen,
   listenDatagram,
   Listener,
+  lookUp,
+  NameError,
   ping,
   resolve,
   status,
@@ -22,6 +24,8 @@ export type {
   DaemonStatus,
   ListenDatagramOptions,
   ListenOptions,
+  LookUp,
+  LookUpOptions,
   NeighbourStatus,
   Ping,
   PingDamage,
@@ -29,6 +33,7 @@ export type {
   PingFailure,
   PingOptions,
   PingReply,
+  ResolveOptions,
   RouteStatus,
 } from "./lib/ipc/client.ts";
 export { Frame } from "./lib/buffer/frame.ts";

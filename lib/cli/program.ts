@@ -7,6 +7,7 @@ import config from "../../deno.json" with { type: "json" };
 import { impairment, seconds, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
+import { addResolve } from "./program_resolve.ts";
 import { addConnect, addForward, addListen, addSocks } from "./program_sockets.ts";
 import { addStatus } from "./program_status.ts";
 
@@ -47,6 +48,7 @@ export function createProgram(io: Io, finish: Finish): Command {
   addListen(program, io, finish);
   addForward(program, io, finish);
   addSocks(program, io, finish);
+  addResolve(program, io, finish);
   addRun(program, io, finish);
   addShim(program, io, finish);
   addStatus(program, io, finish);
@@ -107,6 +109,8 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
     )
     .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(576, 65535))
     .option("--socket <path>", SOCKET)
+    .option("--dns <address...>", "name servers to ask (default: those of /etc/resolv.conf)")
+    .option("--dns-search <domain...>", "where to look for short names (default: as /etc/resolv.conf says)")
     .option("--group <name>", "let this group's members use the stack too, not only you and root")
     .option("--pcap <file>", "record all frames as pcapng, for Wireshark")
     .option("--impair <spec>", IMPAIR, impairment)
@@ -127,6 +131,7 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
         ["sudo lvl-ip daemon --pcap all.pcapng", "record every frame"],
         ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
         ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno"],
+        ["sudo lvl-ip daemon --dns 8.8.8.8,1.1.1.1", "ask these name servers"],
         ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),
     )

@@ -64,12 +64,14 @@ const ROUTE_COLUMNS: Column[] = [{ title: "To" }, { title: "Through" }];
 const COUNTER_COLUMNS: Column[] = [{ title: "Name" }, { title: "Count", right: true }];
 
 function formatHead(daemon: DaemonStatus, bold: (text: string) => string): string {
-  const { version, pid, uptimeUs, address, prefixLength, gateway, mac, device, mtu, socketPath, clients } =
-    daemon;
+  const { version, pid, uptimeUs, address, prefixLength, gateway, mac, device, mtu, socketPath } = daemon;
+  const { clients, nameServers } = daemon;
+
   return [
     `${bold(`lvl-ip ${version}`)}, process ${pid}, up ${formatUptime(uptimeUs)}`,
     `address ${address}/${prefixLength} (${mac})${gateway === null ? "" : `, gateway ${gateway}`}`,
     `device  ${device}, MTU ${mtu}`,
+    `names   ${nameServers.length === 0 ? "no name server (see --dns)" : `from ${nameServers.join(", ")}`}`,
     `socket  ${socketPath}, ${clients} ${clients === 1 ? "client" : "clients"}`,
   ].join("\n") + "\n";
 }

@@ -1,9 +1,10 @@
 import { CommandError, EXIT } from "../cli/errors.ts";
 import { parseImpair } from "../impair.ts";
+import { toHostName } from "../resolver/name.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import { linuxSysctl, SYSCTL_NAMES } from "../tcp/sysctl.ts";
 import { formatIp, isBroadcastOf, maskOf, parseCidr, parseIp, parseMac } from "../wire/address.ts";
-import { isMulticast, isMulticastMac } from "../wire/address.ts";
+import { isLoopback, isMulticast, isMulticastMac } from "../wire/address.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
@@ -31,6 +32,10 @@ export interface DaemonOptions {
   impair?: string;
   /** Linux's sysctls for TCP, as "net.ipv4.tcp_congestion_control=reno". */
   sysctl?: string[];
+  /** Name servers instead of those of /etc/resolv.conf; each word may be several, as "10.0.0.1,10.0.0.2". */
+  dns?: string[];
+  /** The search list instead of that of /etc/resolv.conf. */
+  dnsSearch?: string[];
   /** A group, by name or number, whose members may use the daemon besides its own user and root. */
   group?: string;
 }
@@ -49,6 +54,10 @@ export interface DaemonConfig {
   json: boolean;
   impair: string | undefined;
   tcp: Partial<TcpSettings>;
+  /** None: those of /etc/resolv.conf. */
+  dns: number[];
+  /** null: that of /etc/resolv.conf. */
+  dnsSearch: string[] | null;
   /** -1: none. */
   gid: number;
 }
@@ -89,6 +98,8 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     json: options.json ?? false,
     impair: options.impair,
     tcp: readSysctls(options.sysctl ?? []),
+    dns: (options.dns ?? []).flatMap((words) => words.split(",")).map(readServer),
+    dnsSearch: options.dnsSearch?.flatMap((words) => words.split(",")).map(readDomain) ?? null,
     gid: options.group === undefined ? -1 : findGroup(options.group),
   };
 }
@@ -131,6 +142,26 @@ function readMacOption(text: string | undefined, address: number): number {
     throw usage(`--mac ${text} is no MAC address of a single device`, "try --mac 02:00:0a:00:00:04");
   }
   return mac;
+}
+
+function readServer(text: string): number {
+  const address = parseIp(text);
+  if (address === null) throw usage(`--dns ${text} is no IPv4 address`, "try --dns 8.8.8.8");
+  if (isLoopback(address)) {
+    throw usage(
+      `--dns ${text} is the stack's own loopback, not the host's`,
+      "name a server that can be reached from the network, as in --dns 8.8.8.8",
+    );
+  }
+  return address;
+}
+
+function readDomain(text: string): string {
+  const name = toHostName(text);
+  if (name === null) {
+    throw usage(`--dns-search ${text} is no name of a domain`, "try --dns-search example.org");
+  }
+  return name;
 }
 
 function checkImpair(text: string | undefined): void {

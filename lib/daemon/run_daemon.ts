@@ -13,6 +13,7 @@ import { formatIp, formatMac } from "../wire/address.ts";
 import { DescriptorSink } from "./capture_file.ts";
 import { answerNetwork } from "./network.ts";
 import type { StartMessage, WorkerMessage } from "./messages.ts";
+import { NameFiles } from "./name_files.ts";
 import { StatusReport } from "./status.ts";
 import { LinuxUnixHost } from "./unix_host.ts";
 
@@ -33,6 +34,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
   try {
     const poller = new Epoll();
     const stack = makeStack(start, device);
+    const warn = (message: string) => say({ kind: "log", level: "warn", message });
     const status = new StatusReport(start, stack, tap, impaired, monotonicUs());
     const server: Server = new Server({
       listeners: start.listenerFds,
@@ -42,7 +44,8 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       describe: (now) => status.describe(server, now),
       uid: Deno.uid() ?? 0,
       gid: config.gid,
-      warn: (message) => say({ kind: "log", level: "warn", message }),
+      names: new NameFiles(config, warn),
+      warn,
     });
     say({ kind: "ready", device: tap.name, mtu: device.mtu, mac: formatMac(config.mac) });
     runLoop({
@@ -52,7 +55,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       poller,
       wakeUpFd,
       clock: monotonicUs,
-      onNotice: (notice) => say({ kind: "log", level: "warn", message: describeNotice(notice) }),
+      onNotice: (notice) => warn(describeNotice(notice)),
       onIdle: giveMemoryBack,
       lingerUs: impaired === null ? 0 : LINGER_US,
     });

@@ -11,6 +11,7 @@ import { info } from "../tcp/info.ts";
 import { State } from "../tcp/state.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
 import type { StartMessage } from "./messages.ts";
+import { serverNames } from "./name_files.ts";
 
 /** The states as ss(8) spells them, by number. */
 const STATE_NAMES: Record<number, string> = {
@@ -74,6 +75,7 @@ export class StatusReport {
       counters: this.#counters(server),
       neighbours: this.#neighbours(),
       routes: this.#routes(),
+      nameServers: serverNames(server.names.config(now)),
     };
     return JSON.stringify(status);
   }
@@ -117,6 +119,9 @@ export class StatusReport {
     for (const [name, value] of Object.entries(counters.namedDrops())) all[`drop.${name}`] = value;
     for (const [name, value] of Object.entries(this.tap.counters)) all[`tap.${name}`] = value;
     for (const [name, value] of Object.entries(server.counters)) all[`ipc.${name}`] = value;
+    const { resolver } = server.names;
+    for (const [name, value] of Object.entries(resolver.counters)) all[`dns.${name}`] = value;
+    all["dns.cached"] = resolver.cacheSize;
     if (this.impaired !== null) {
       for (const direction of ["in", "out"] as const) {
         const figures = Object.entries(this.impaired.counters[direction]);

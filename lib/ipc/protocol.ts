@@ -35,7 +35,12 @@
  *   `echo`: errno 0 and remote = who answered, arg0 = sequence number, arg1 = ICMP bytes received, arg2 = round trip in
  *   microseconds, arg3 = TTL, arg4 = 0 or, where the payload is not what was sent, (offset + 1) * 256 + what came; or errno not 0, remote = who reported it (zeros: this host), arg0 = sequence number,
  *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP message, arg1 = the MTU that the request was too large for or 0.
- * - `resolve`: `length` bytes of a name follow. The answer has the address in remote.
+ * - `resolve`: `length` bytes of a name follow, or remote = an address whose name is asked for. arg0 = type of record: 0 or
+ *   1 (A), 12 (PTR), 28 (AAAA); arg1 = 1: the cache is emptied first. The answer's arg0 is 0 or why there is none, as
+ *   getaddrinfo(3) numbers it on Linux (EAI_NONAME, EAI_AGAIN, EAI_FAIL, EAI_NODATA); arg1 = RCODE or another of
+ *   `Reason` in lib/resolver/types.ts; arg2 = seconds that it stays true; flags = where it is from; remote = the server
+ *   that said so. `length` bytes follow: arg3 bytes of names, each ended by a zero byte (the name asked for, its aliases
+ *   and the canonical one last; of PTR the host's names), then arg4 addresses of 4 bytes.
  * - `socket`: arg0 = kind (1 stream, 2 datagram, 3 ICMP echo, 4 raw: for root and the daemon's owner, others get EPERM; arg1 =
  *   protocol). The answer has an id. A stream: this connection is now a
  *   socket that can be bound and have options, by its id; `connect` then follows on it, or `listen` with its id. Other
@@ -110,6 +115,10 @@ export const OP = {
 export const FLAG_QUIET = 1;
 /** An echo answer to a sequence number that was answered already. */
 export const FLAG_DUPLICATE = 2;
+/** resolve: the answer was kept from another look-up. */
+export const FLAG_FROM_CACHE = 4;
+/** resolve: no server was needed, the name is an address, localhost or in /etc/hosts. */
+export const FLAG_FROM_HOST = 8;
 
 export const FAMILY_NONE = 0;
 export const FAMILY_IPV4 = 2;
@@ -119,6 +128,8 @@ export const ID_MASK = 0xffff_ffff_ffffn;
 
 /** The longest name `resolve` takes, bytes (RFC 1035 2.3.4). */
 export const MAX_NAME = 255;
+/** The most addresses of one name that `resolve` answers with. */
+export const MAX_ADDRESSES = 128;
 /** The most filler `connect` takes, bytes. */
 export const MAX_FILLER = 1 << 22;
 /** The largest payload of an echo request, bytes: what fits an IPv4 packet. */
@@ -279,6 +290,8 @@ export interface DaemonStatus {
   counters: Record<string, number>;
   neighbours: NeighbourStatus[];
   routes: RouteStatus[];
+  /** Whom the daemon asks for names, e.g. "10.0.0.1". */
+  nameServers: string[];
 }
 
 export interface ConnectionStatus {

@@ -1,7 +1,6 @@
 import { Memory } from "../buffer/memory.ts";
 import { EACCES, EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EPROTO } from "../errno.ts";
 import type { SocketKind } from "../stack/socket_types.ts";
-import { parseIp } from "../wire/address.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { ConnectRole } from "./connect_role.ts";
 import { control, outcome } from "./control.ts";
@@ -23,6 +22,7 @@ import {
   setPass,
 } from "./protocol.ts";
 import { RequestReader } from "./request_reader.ts";
+import { ResolveRole } from "./resolve_role.ts";
 import type { Service } from "./service.ts";
 import { answerSettings } from "./settings.ts";
 import { SocketRole } from "./socket_role.ts";
@@ -159,7 +159,7 @@ function serve(
     case OP.ping:
       return EchoRole.begin(client, service);
     case OP.resolve:
-      return resolve(client, service, record, length);
+      return ResolveRole.begin(client, service, record, length, now);
     case OP.status:
       return status(client, service, record, now);
     case OP.outcome:
@@ -209,15 +209,6 @@ function settings(client: ClientSocket, service: Service, id: bigint): number {
 function pass(client: ClientSocket, service: Service): number {
   const record = service.record.reset(OP.pass);
   setPass(record, service.pass);
-  service.answer(client, record);
-  return 0;
-}
-
-function resolve(client: ClientSocket, service: Service, record: ProtocolRecord, length: number): number {
-  const name = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
-  const address = parseIp(name);
-  if (address === null) return ENOENT;
-  record.reset(OP.resolve).remote.set(address, 0);
   service.answer(client, record);
   return 0;
 }

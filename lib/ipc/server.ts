@@ -11,6 +11,7 @@ import {
   type UnixHost,
 } from "./host.ts";
 import { OP } from "./protocol.ts";
+import type { NameService, NameSource } from "./name_service.ts";
 import { RequestRole } from "./request_role.ts";
 import { type Configure, Service } from "./service.ts";
 
@@ -39,6 +40,8 @@ export interface ServerOptions {
   listeners: number[];
   stack: SocketLayer;
   host: UnixHost;
+  /** Where it is written which name servers to ask; none are known without it. */
+  names?: NameSource;
   /** What `status` answers with: a `DaemonStatus` as JSON. */
   describe: (now: number) => string;
   /** What serves `network`; none: those requests are refused. */
@@ -72,15 +75,21 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    const configure = options.configure ?? (() => EOPNOTSUPP);
-    this.#service = new Service(options.stack, options.host, options.describe, options.uid, configure);
+    this.#service = new Service(
+      options.stack,
+      options.host,
+      options.describe,
+      options.uid,
+      options.configure ?? (() => EOPNOTSUPP),
+      options.names ?? null,
+    );
     this.#acceptable = new Set(options.listeners);
     for (const listener of options.listeners) options.host.watch(listener);
   }
 
   /** When `work` is due although nothing was reported; Infinity: never. */
   get deadline(): number {
-    return this.#retryAcceptAtUs;
+    return Math.min(this.#retryAcceptAtUs, this.#service.names.deadline);
   }
 
   get counters(): Readonly<Service["counters"]> {
@@ -90,6 +99,11 @@ export class Server {
   /** Connections to programs. */
   get clientCount(): number {
     return this.#service.clients.size;
+  }
+
+  /** The resolver that programs ask. */
+  get names(): NameService {
+    return this.#service.names;
   }
 
   /** The program that holds a handle of the stack; null if none does. */
@@ -116,12 +130,14 @@ export class Server {
   ready(handle: number): void {
     const client = this.#service.byHandle.get(handle);
     if (client !== undefined) this.#service.wake(client);
+    else this.#service.names.ready(handle);
   }
 
   /** Gives clients that wait one turn each; true when some want another at once, or did not get theirs. */
   work(now: number): boolean {
     const service = this.#service;
     this.#accept(now);
+    const moreNames = service.names.work(now);
     service.moved = 0;
     const runnable = service.takeRunnable();
     for (let i = 0; i < runnable.length; i++) {
@@ -134,7 +150,7 @@ export class Server {
       service.moved += TURN_COST;
       if (!client.closed && client.role.run(client, service, now)) service.wake(client);
     }
-    return !service.idle || (this.#acceptable.size > 0 && this.#retryAcceptAtUs === Infinity);
+    return moreNames || !service.idle || (this.#acceptable.size > 0 && this.#retryAcceptAtUs === Infinity);
   }
 
   /** Ends every connection, with a reset where TCP has one. The listening sockets belong to whoever opened them. */

@@ -4,6 +4,7 @@ import { EAGAIN, ENOENT } from "../errno.ts";
 import { ClientSocket, type Role } from "./client_socket.ts";
 import type { PeerCredentials, SocketLayer, UnixHost } from "./host.ts";
 import type { ListenRole } from "./listen_role.ts";
+import { NameService, type NameSource } from "./name_service.ts";
 import { OutboxRole } from "./outbox_role.ts";
 import type { Settings } from "./settings.ts";
 import { encodeRecord, ID_MASK, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
@@ -53,6 +54,8 @@ export class Service {
   descriptorFreed = false;
   /** Proof that a program was started by somebody who may open sockets. */
   readonly pass: bigint;
+  /** The resolver on the stack's sockets. */
+  readonly names: NameService;
   readonly #tombstones = new Map<bigint, number>();
   /** What was set of streams whose connect failed: the program may try again. */
   readonly #heirlooms = new Map<bigint, Settings>();
@@ -68,8 +71,10 @@ export class Service {
     readonly describe: (now: number) => string,
     readonly ownerUid: number,
     readonly configure: Configure,
+    nameSource: NameSource | null,
   ) {
     this.pass = host.randomId();
+    this.names = new NameService(stack, () => Number(host.randomId() & 0xffff_ffffn), nameSource);
   }
 
   /** Gives the client a turn. */

@@ -153,6 +153,11 @@ export class Resolver {
     this.#settle(now);
   }
 
+  /** Whether nothing is waited for on this channel any more. */
+  isSettled(channel: number): boolean {
+    return !this.#channels.has(channel);
+  }
+
   /** Does what is due. */
   advance(now: number): void {
     for (const { exchange } of this.#questions.values()) exchange.expire(now);

@@ -21,6 +21,7 @@ Deno.test("commands, options and values are completed", async () => {
     "lab",
     "listen",
     "ping",
+    "resolve",
     "run",
     "setup-net",
     "shim",

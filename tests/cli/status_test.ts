@@ -53,6 +53,7 @@ const DAEMON: DaemonStatus = {
     { destination: "10.0.0.0", prefixLength: 24, gateway: null },
     { destination: "0.0.0.0", prefixLength: 0, gateway: "10.0.0.5" },
   ],
+  nameServers: ["10.0.0.1"],
 };
 
 Deno.test("status is a page of aligned tables", async () => {
@@ -63,6 +64,7 @@ Deno.test("status is a page of aligned tables", async () => {
     `lvl-ip 0.1.0, process 4242, up 3 min 12 s
 address 10.0.0.4/24 (02:00:0a:00:00:04), gateway 10.0.0.5
 device  tap0, MTU 1500
+names   from 10.0.0.1
 socket  /run/lvl-ip/lvl-ip.sock, 1 client
 
 Connections
@@ -109,6 +111,7 @@ Deno.test("an idle daemon has no connections", async () => {
     counters: {},
     gateway: null,
     clients: 0,
+    nameServers: [],
   };
   await status({}, io, () => Promise.resolve(idle));
   assertEquals(
@@ -116,6 +119,7 @@ Deno.test("an idle daemon has no connections", async () => {
     [
       "address 10.0.0.4/24 (02:00:0a:00:00:04)",
       "device  tap0, MTU 1500",
+      "names   no name server (see --dns)",
       "socket  /run/lvl-ip/lvl-ip.sock, 0 clients",
       "",
       "Connections",

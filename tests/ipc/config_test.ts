@@ -2,7 +2,6 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { CommandError } from "../../lib/cli/errors.ts";
 import { type DaemonOptions, readConfig } from "../../lib/daemon/config.ts";
 import { socketPaths } from "../../lib/ipc/paths.ts";
-import { lookUpHosts } from "../../lib/ipc/resolve.ts";
 import { formatIp, formatMac } from "../../lib/wire/address.ts";
 
 Deno.test("the defaults are those of the README", () => {
@@ -63,13 +62,4 @@ Deno.test("the socket's places: the one asked for, else the variable's, else the
       value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
     }
   }
-});
-
-Deno.test("hosts files: comments, aliases, case, and only IPv4", () => {
-  const hosts =
-    "127.0.0.1 localhost # here\n::1 localhost\n#10.0.0.1 db\n10.0.0.2\tDB.example db\n10.0.0.3 db\n";
-  assertEquals(lookUpHosts(hosts, "localhost"), ["127.0.0.1"]);
-  assertEquals(lookUpHosts(hosts, "db"), ["10.0.0.2", "10.0.0.3"]);
-  assertEquals(lookUpHosts(hosts, "db.example"), ["10.0.0.2"]);
-  assertEquals(lookUpHosts(hosts, "here"), []);
 });

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -65,7 +66,9 @@
   X(posix_spawnp, int, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, \
                         char *const[], char *const[])) \
   X(getaddrinfo, int, (const char *, const char *, const struct addrinfo *, struct addrinfo **)) \
-  X(gethostbyname_r, int, (const char *, struct hostent *, char *, size_t, struct hostent **, int *))
+  X(getnameinfo, int, (const struct sockaddr *, socklen_t, char *, socklen_t, char *, socklen_t, int)) \
+  X(gethostbyname_r, int, (const char *, struct hostent *, char *, size_t, struct hostent **, int *)) \
+  X(gethostbyaddr_r, int, (const void *, socklen_t, int, struct hostent *, char *, size_t, struct hostent **, int *))
 
 struct real_functions {
 #define DECLARE(name, result, parameters) result(*name) parameters;
@@ -152,6 +155,27 @@ int lvlip_read_address(const struct sockaddr *address, socklen_t length, struct 
 void lvlip_write_address(const struct lvlip_endpoint *endpoint, struct sockaddr *address, socklen_t *length);
 /* Both names of a socket. 0 or -1 with errno. */
 int lvlip_names(uint64_t tag, struct lvlip_record *record);
+
+/* ---- resolve.c ---- */
+
+/* Names of one answer: a chain of aliases, or all that an address has. */
+#define LVLIP_MAX_NAMES 20
+
+/* What the daemon's resolver answered. */
+struct lvlip_answer {
+  int count;
+  struct in_addr addresses[LVLIP_MAX_ADDRESSES];
+  /* The name asked for, its aliases, the canonical one last; of an address its names. They lie in bytes. */
+  int name_count;
+  const char *names[LVLIP_MAX_NAMES];
+  char bytes[LVLIP_MAX_NAMES * (LVLIP_MAX_NAME + 1) + 4 * LVLIP_MAX_ADDRESSES];
+};
+
+/* The addresses of a name (type LVLIP_RESOLVE_A), or the names of an address. 0 or an EAI_* number. */
+int lvlip_resolve(const char *name, int type, struct lvlip_answer *answer);
+int lvlip_resolve_address(struct in_addr address, struct lvlip_answer *answer);
+/* Whether the C library, which knows /etc/hosts, has not found a name: the daemon may. */
+bool lvlip_is_unresolved(int result);
 
 /* ---- connect.c ---- */
 

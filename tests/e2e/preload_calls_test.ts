@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { hasNamespaces } from "../support/netns.ts";
-import { hasPrograms, ShimWorld, STACK } from "../support/shim.ts";
+import { hasPrograms, KERNEL, ShimWorld, STACK } from "../support/shim.ts";
 
 /*
  * tests/ffi/preload_calls makes every call that the library stands in front of: on the kernel for reference, on the
@@ -33,11 +33,19 @@ async function buildLinked(folder: string, ...flags: string[]): Promise<string> 
   return `${folder}/calls`;
 }
 
+/** A world with a name server: getaddrinfo and its like are calls too. */
+async function startWithNames(): Promise<ShimWorld> {
+  const world = await ShimWorld.start("--dns", KERNEL);
+  const server = await world.net.spawn(["python3", folderOf("../support/dns_server.py"), KERNEL]);
+  await server.waitFor("up");
+  return world;
+}
+
 Deno.test({
   name: "preload: the kernel's answers and the stack's are the same",
   ignore,
   async fn() {
-    await using world = await ShimWorld.start();
+    await using world = await startWithNames();
     const program = `${world.directory}/calls`;
     await cc(...FORTIFIED, "-o", program, ...cFiles(CALLS));
     assertEquals(await world.net.exec([program, "kernel", "127.0.0.1"]), "all well\n");
@@ -49,7 +57,7 @@ Deno.test({
   name: "preload: address and undefined behaviour sanitizers find nothing",
   ignore,
   async fn() {
-    await using world = await ShimWorld.start();
+    await using world = await startWithNames();
     const program = await buildLinked(
       world.directory,
       "-fsanitize=address,undefined",
@@ -64,7 +72,7 @@ Deno.test({
   name: "preload: valgrind finds nothing",
   ignore: ignore || !hasPrograms("valgrind"),
   async fn() {
-    await using world = await ShimWorld.start();
+    await using world = await startWithNames();
     const program = await buildLinked(world.directory);
     const env = { LVLIP_SOCKET: world.socketPath, CALLS_UNDER_VALGRIND: "1" };
     const valgrind = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full"];

@@ -7,6 +7,7 @@ import {
   ID_MASK,
   INTERFACE_SIZE,
   MAGIC,
+  MAX_ADDRESSES,
   MAX_NAME,
   OP,
   ProtocolRecord,
@@ -14,6 +15,7 @@ import {
   VERSION,
 } from "../../lib/ipc/protocol.ts";
 import { makeTag, TAG_STATE } from "../../lib/ipc/tag.ts";
+import { RecordType } from "../../lib/resolver/types.ts";
 import { Datagram, DATAGRAM_ERROR } from "../../lib/stack/socket_types.ts";
 import { hasPrograms } from "../support/shim.ts";
 
@@ -82,6 +84,10 @@ Deno.test({
       LVLIP_FLAG_QUIET: FLAG_QUIET,
       LVLIP_FAMILY_IPV4: FAMILY_IPV4,
       LVLIP_MAX_NAME: MAX_NAME,
+      LVLIP_MAX_ADDRESSES: MAX_ADDRESSES,
+      LVLIP_RESOLVE_A: RecordType.A,
+      LVLIP_RESOLVE_PTR: RecordType.PTR,
+      LVLIP_RESOLVE_AAAA: RecordType.AAAA,
       LVLIP_DATAGRAM_MAGIC: datagram.DATAGRAM_MAGIC,
       LVLIP_DATAGRAM_ERROR: datagram.DATAGRAM_FAILED,
       LVLIP_DATAGRAM_TTL: datagram.DATAGRAM_TTL,

@@ -2,7 +2,6 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -179,28 +178,4 @@ void test_threads(void) {
   }
   for (int i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   close(listener);
-}
-
-void test_names(void) {
-  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *list = NULL;
-  CHECK(getaddrinfo("192.0.2.7", "80", &hints, &list) == 0);
-  CHECK(list->ai_family == AF_INET && list->ai_next == NULL);
-  CHECK(((struct sockaddr_in *)(void *)list->ai_addr)->sin_port == htons(80));
-  freeaddrinfo(list);
-  CHECK(getaddrinfo("localhost", NULL, &hints, &list) == 0);
-  freeaddrinfo(list);
-  hints.ai_flags = AI_PASSIVE;
-  CHECK(getaddrinfo(NULL, "8080", &hints, &list) == 0);
-  freeaddrinfo(list);
-  struct hostent *entry = gethostbyname("192.0.2.9");
-  CHECK(entry != NULL && entry->h_addrtype == AF_INET && (unsigned char)entry->h_addr_list[0][3] == 9);
-  struct hostent filled, *result = NULL;
-  char buffer[1024];
-  int error = 0;
-  CHECK(gethostbyname_r("localhost", &filled, buffer, sizeof buffer, &result, &error) == 0 && result == &filled);
-  if (!on_stack) return;
-  CHECK(getaddrinfo("no-such-name.invalid", NULL, NULL, &list) != 0);
-  CHECK(gethostbyname("no-such-name.invalid") == NULL);
-  CHECK(gethostbyname_r("no-such-name.invalid", &filled, buffer, sizeof buffer, &result, &error) == 0 || result == NULL);
-  CHECK(gethostbyname2("localhost", AF_INET6) == NULL && gethostbyname2("localhost", AF_INET) != NULL);
 }

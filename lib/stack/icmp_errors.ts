@@ -9,7 +9,7 @@ import {
   EOPNOTSUPP,
   EPROTO,
 } from "../errno.ts";
-import { icmpError, pathMtuChanged } from "../tcp/errors.ts";
+import { icmpError, pathMtuChanged, revertBackoff } from "../tcp/errors.ts";
 import { DROP } from "../wire/drop.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE, parseQuoted } from "../wire/icmpv4.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
@@ -103,6 +103,11 @@ function refusalOf(type: number, code: number): number {
   return type === ICMP_TYPE.timeExceeded && code === 0 ? EHOSTUNREACH : 0;
 }
 
+/** RFC 6069 4.1: the two messages by which a router says that it has no way at the moment. */
+function isUnreachable(type: number, code: number): boolean {
+  return type === ICMP_TYPE.unreachable && (code === ICMP_UNREACHABLE.net || code === ICMP_UNREACHABLE.host);
+}
+
 function isHard(type: number, code: number): boolean {
   if (type === ICMP_TYPE.unreachable) return UNREACHABLE_HARD[code] === 1;
   return type === ICMP_TYPE.parameterProblem;
@@ -118,10 +123,12 @@ function tellConnection(core: Core, arrival: Arrival, now: number): void {
   if (isFragmentationNeeded(arrival)) {
     learnFromConnection(core, connection, namedMtu(arrival), quoted.seq, now);
   } else {
+    const { type, code } = icmp;
+    if (isUnreachable(type, code)) revertBackoff(connection.tcb, quoted.seq, now);
     icmpError(
       connection.tcb,
-      errnoOf(icmp.type, icmp.code),
-      refusalOf(icmp.type, icmp.code),
+      errnoOf(type, code),
+      refusalOf(type, code),
       quoted.seq,
       now,
     );

@@ -39,6 +39,8 @@ function connectFails(tcb: Tcb, errno: number, refusal: number): void {
   else tcb.softError = errno;
 }
 
+export { revertBackoff } from "./timers.ts";
+
 /** The next hop does not answer ARP: as an ICMP host unreachable from ourselves. */
 export function hostUnreachable(tcb: Tcb, errno: number, now: number): void {
   icmpError(tcb, errno, 0, tcb.snd.una, now);

@@ -149,10 +149,28 @@ function retransmitExpired(tcb: Tcb, now: number): void {
   armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + retransmitDelay(tcb, now));
 }
 
+/**
+ * RFC 6069: an ICMP message says that the network or the host cannot be reached, so it was no congestion that the timeout
+ * told of: one doubling is taken back. `seq` is the sequence number it quotes: that of the retransmission, or it is no
+ * answer to that.
+ */
+export function revertBackoff(tcb: Tcb, seq: number, now: number): void {
+  const { recovery, rtt, queue, timers } = tcb;
+  if (queue.head === null || timers.kind !== TransmitTimer.RETRANSMIT) return;
+  if (seq !== tcb.snd.una || recovery.retransmits === 0 || rtt.backoff === 0) return;
+  rtt.backoff--;
+  const at = queue.head.sentAtUs + retransmitDelay(tcb, now);
+  if (at > now) timers.transmitAtUs = at;
+  // The time that is left without the doubling is over already (RFC 6069 4.1, step 5).
+  else retransmitExpired(tcb, now);
+  updateDeadline(tcb);
+}
+
 /** RFC 9293 3.8.3: R2 is reached, or the user timeout (RFC 5482). */
 function givesUp(tcb: Tcb, now: number): boolean {
   const { recovery, user, settings } = tcb;
-  if (user.userTimeoutUs > 0) return now >= userTimeoutAt(tcb);
+  // As Linux: one retransmission at least, however short the user timeout is.
+  if (user.userTimeoutUs > 0) return recovery.retransmits > 0 && now >= userTimeoutAt(tcb);
   if (tcb.state === State.SYN_RECEIVED && tcb.passive) {
     return isHandshakeOver(tcb, user.synRetries > 0 ? user.synRetries : settings.synAckRetries);
   }

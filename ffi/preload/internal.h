@@ -181,6 +181,8 @@ bool lvlip_is_unresolved(int result);
 
 /* Whether a connect that was under way has been decided: 0 under way, 1 connected, -1 failed. */
 int lvlip_connect_state(int fd);
+/* MSG_FASTOPEN: begins the connect that the message asks for; the message may be sent then. 0 or -1 with errno. */
+int lvlip_fast_open(int fd, uint64_t tag, const struct msghdr *message);
 /* SO_ERROR of a stream, given once. */
 int lvlip_take_stream_error(int fd, uint64_t tag);
 

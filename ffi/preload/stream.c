@@ -153,13 +153,17 @@ static ssize_t send_message(int fd, const struct msghdr *message, int flags) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0) return real->sendmsg(fd, message, flags);
   if (is_datagram(tag)) return lvlip_datagram_send(fd, tag, message, flags);
-  if ((flags & MSG_FASTOPEN) != 0) return fail(EOPNOTSUPP);
+  if ((flags & MSG_FASTOPEN) != 0) {
+    if (lvlip_fast_open(fd, tag, message) < 0) return -1;
+    tag = lvlip_tag(fd);
+    if (tag == 0) return real->sendmsg(fd, message, flags);
+  }
   if (tag_state(tag) == LVLIP_STATE_ATTACHED || tag_state(tag) == LVLIP_STATE_FRESH ||
       tag_state(tag) == LVLIP_STATE_LISTENING) {
     return broken_pipe(tag, flags);
   }
   struct msghdr plain = {.msg_iov = message->msg_iov, .msg_iovlen = message->msg_iovlen};
-  ssize_t count = real->sendmsg(fd, &plain, (flags & ~MSG_OOB) | MSG_NOSIGNAL);
+  ssize_t count = real->sendmsg(fd, &plain, (flags & ~(MSG_OOB | MSG_FASTOPEN)) | MSG_NOSIGNAL);
   return count < 0 && (errno == EPIPE || errno == ENOTCONN) ? broken_pipe(tag, flags) : count;
 }
 

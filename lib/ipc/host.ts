@@ -63,7 +63,7 @@ export interface HostInterface {
 
 /** What the server needs of the stack: the shape of `Stack`, so that tests can put another one in its place. */
 export interface SocketLayer {
-  readonly interfaces: readonly HostInterface[];
+  readonly network: { readonly interfaces: readonly HostInterface[] };
   socket(kind: 1 | 2 | 3 | 4, protocol?: number): number;
   bind(handle: number, address: IpAddress, port: number): number;
   listen(handle: number, backlog: number): number;

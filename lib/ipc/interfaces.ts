@@ -10,7 +10,7 @@ const NAME_SIZE = 16;
 
 /** Answers the op `interfaces`. */
 export function answerInterfaces(client: ClientSocket, service: Service): void {
-  const rows = service.stack.interfaces.flatMap((each) => {
+  const rows = service.stack.network.interfaces.flatMap((each) => {
     const addresses = each.addresses.length > 0 ? each.addresses : [{ address: 0, prefixLength: 0 }];
     return addresses.map((own) => ({ ...own, each }));
   });
@@ -34,11 +34,11 @@ export function answerInterfaces(client: ClientSocket, service: Service): void {
 /** SO_BINDTODEVICE, which names what SO_BINDTOIFINDEX numbers: the number, 0 for no device, or -ENODEV. */
 export function indexOfDevice(service: Service, name: string): number {
   if (name === "") return 0;
-  return service.stack.interfaces.find((each) => each.name === name)?.index ?? -ENODEV;
+  return service.stack.network.interfaces.find((each) => each.name === name)?.index ?? -ENODEV;
 }
 
 /** The name of the interface that the socket is bound to; "": none. */
 export function boundDevice(holder: ClientSocket, service: Service): string {
   const index = service.stack.getOption(holder.handle, SOL_SOCKET, SO_BINDTOIFINDEX);
-  return service.stack.interfaces.find((each) => each.index === index)?.name ?? "";
+  return service.stack.network.interfaces.find((each) => each.index === index)?.name ?? "";
 }

@@ -43,10 +43,12 @@ export class FakeSocket {
 
 /** A stack that does what the test says: connections open, carry bytes and end by the test's hand. */
 export class FakeStack implements SocketLayer {
-  readonly interfaces = [
-    { index: 1, name: "lo", mtu: 65536, mac: 0, addresses: [{ address: 0x7f000001, prefixLength: 8 }] },
-    { index: 2, name: "eth0", mtu: 1500, mac: 0x02000a000004, addresses: [] },
-  ];
+  readonly network = {
+    interfaces: [
+      { index: 1, name: "lo", mtu: 65536, mac: 0, addresses: [{ address: 0x7f000001, prefixLength: 8 }] },
+      { index: 2, name: "eth0", mtu: 1500, mac: 0x02000a000004, addresses: [] },
+    ],
+  };
   readonly sockets = new Map<number, FakeSocket>();
   readonly ready: number[] = [];
   /** What `connect` comes to at once: 0 (stays in progress) or -errno. */

@@ -146,7 +146,30 @@ static void check_second_try(void) {
   close(epoll);
 }
 
+/* The first bytes come along with the connect. */
+static void check_fast_open(int flags) {
+  uint16_t port;
+  char bytes[8];
+  int listener = open_listener(&port);
+  struct sockaddr_in to = address_of(port);
+  for (int round = 0; round < 2; round++) {
+    int client = socket(AF_INET, SOCK_STREAM | flags, 0);
+    CHECK_ERRNO(EINVAL, send(client, "early", 5, MSG_FASTOPEN));
+    ssize_t sent = sendto(client, "early", 5, MSG_FASTOPEN, (struct sockaddr *)&to, sizeof to);
+    CHECK(sent == 5 || (flags != 0 && sent < 0 && errno == EINPROGRESS));
+    int server = accept(listener, NULL, NULL);
+    CHECK(server >= 0 && (await_events(client, POLLOUT) & POLLOUT) != 0);
+    if (sent < 0) CHECK(send(client, "early", 5, 0) == 5);
+    CHECK(recv(server, bytes, 5, MSG_WAITALL) == 5 && memcmp(bytes, "early", 5) == 0);
+    close(client);
+    close(server);
+  }
+  close(listener);
+}
+
 void test_loopback(void) {
+  check_fast_open(0);
+  check_fast_open(SOCK_NONBLOCK);
   check_stream();
   check_datagrams();
   check_second_try();

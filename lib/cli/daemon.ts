@@ -5,7 +5,7 @@ import { Log } from "../daemon/log.ts";
 import type { WorkerMessage } from "../daemon/messages.ts";
 import { acquire, type Resources } from "../daemon/resources.ts";
 import { StackWorker } from "../daemon/stack_worker.ts";
-import { formatIp } from "../wire/address.ts";
+import { formatIp, formatMac } from "../wire/address.ts";
 import { CommandError, EXIT } from "./errors.ts";
 
 export type { DaemonOptions } from "../daemon/config.ts";
@@ -41,7 +41,7 @@ async function serve(
   resources: Resources,
   worker: StackWorker,
 ): Promise<string | undefined> {
-  const { tapFd, captureFd, socket } = resources;
+  const { tapFds, captureFd, socket } = resources;
   const log = new Log(config);
   worker.onMessage = (message) => {
     if (message.kind === "log") log.write(message.level, message.message);
@@ -52,7 +52,7 @@ async function serve(
   try {
     worker.start({
       config,
-      tapFd,
+      tapFds,
       captureFd,
       listenerFds: socket.descriptors,
       socketPath: socket.path,
@@ -68,27 +68,23 @@ async function serve(
 function announce(
   config: DaemonConfig,
   { socket: { path } }: Resources,
-  { device, mtu, mac }: WorkerMessage & { kind: "ready" },
+  { devices }: WorkerMessage & { kind: "ready" },
 ): void {
-  const { prefixLength } = config;
-  const address = formatIp(config.address);
-  const gateway = formatIp(config.gateway);
+  const interfaces = config.interfaces.map(({ address, prefixLength, gateway, mac }, index) => ({
+    address: formatIp(address),
+    prefixLength,
+    gateway: gateway === 0 ? null : formatIp(gateway),
+    ...devices[index],
+    mac: formatMac(mac),
+  }));
   if (config.json) {
-    const ready = {
-      event: "ready",
-      address,
-      prefixLength,
-      gateway,
-      device,
-      mtu,
-      mac,
-      socket: path,
-      pid: Deno.pid,
-    };
-    console.log(JSON.stringify(ready));
+    const [first, ...more] = interfaces;
+    const ready = { event: "ready", ...first, socket: path, pid: Deno.pid };
+    console.log(JSON.stringify(more.length === 0 ? ready : { ...ready, interfaces }));
   } else {
-    console.log(
-      `lvl-ip: ready at ${address}/${prefixLength} on ${device} (gateway ${gateway}), socket ${path}`,
+    const places = interfaces.map(({ address, prefixLength, gateway, device }) =>
+      `${address}/${prefixLength} on ${device}${gateway === null ? "" : ` (gateway ${gateway})`}`
     );
+    console.log(`lvl-ip: ready at ${places.join(" and ")}, socket ${path}`);
   }
 }

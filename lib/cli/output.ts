@@ -74,6 +74,17 @@ export interface Column {
   right?: boolean;
 }
 
+/** Aligned rows without titles, two spaces between columns; columns that are empty in every row are left out. */
+export function alignRows(rows: readonly string[][]): string {
+  const columns = rows.length === 0
+    ? []
+    : rows[0].map((_, i) => i).filter((i) => rows.some((row) => row[i] !== ""));
+  const widths = columns.map((i) => Math.max(...rows.map((row) => row[i].length)));
+  return rows.map((row) => `${columns.map((i, n) => row[i].padEnd(widths[n])).join("  ").trimEnd()}\n`).join(
+    "",
+  );
+}
+
 /** An aligned table under its titles, two spaces between columns, none at line ends. */
 export function formatTable(columns: readonly Column[], rows: readonly string[][], style: Style): string {
   const widths = columns.map((column, i) =>

@@ -9,6 +9,7 @@ import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
 import { addResolve } from "./program_resolve.ts";
 import { addConnect, addForward, addListen, addSocks } from "./program_sockets.ts";
+import { addNetwork } from "./program_network.ts";
 import { addStatus } from "./program_status.ts";
 
 const IMPAIR =
@@ -52,6 +53,7 @@ export function createProgram(io: Io, finish: Finish): Command {
   addRun(program, io, finish);
   addShim(program, io, finish);
   addStatus(program, io, finish);
+  addNetwork(program, io, finish);
   addSetupNet(program, io, finish);
   addDoctor(program, io, finish);
   return program;
@@ -101,13 +103,19 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
     "Run the stack on a TAP device, for every program that asks.",
   )
     .option("--addr <cidr>", "address of the stack", "10.0.0.4/24")
-    .option("--gateway <address>", "address of the host's side of the TAP, the way out", "10.0.0.5")
+    .option("--gateway <address>", "address of the host's side of the TAP, the way out; or none", "10.0.0.5")
     .option("--tap <name>", "TAP device; made if it is not there", "tap0")
     .option(
       "--mac <mac>",
       "Ethernet address of the stack (default: one made from its IP address)",
     )
     .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(576, 65535))
+    .option(
+      "--interface <tap,cidr...>",
+      "one more TAP, as tap1,10.1.0.1/24 and perhaps ,gateway=ADDRESS ,peer=ADDRESS (the host's side) ,mtu=BYTES ,mac=MAC",
+    )
+    .option("--forward", "pass packets on between the TAPs: be a router")
+    .option("--accept-redirects", "heed ICMP redirects of the router in use")
     .option("--socket <path>", SOCKET)
     .option("--dns <address...>", "name servers to ask (default: those of /etc/resolv.conf)")
     .option("--dns-search <domain...>", "where to look for short names (default: as /etc/resolv.conf says)")
@@ -132,6 +140,7 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
         ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
         ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno"],
         ["sudo lvl-ip daemon --dns 8.8.8.8,1.1.1.1", "ask these name servers"],
+        ["sudo lvl-ip daemon --forward --interface tap1,10.1.0.4/24"],
         ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),
     )

@@ -32,12 +32,15 @@ export function formatStatus(daemon: DaemonStatus, { style }: Pick<Io, "style">)
       : formatTable(CONNECTION_COLUMNS, daemon.connections.map(connectionRow), style),
   ));
   if (daemon.neighbours.length > 0) {
-    const rows = daemon.neighbours.map(({ address, mac, state }) => [address, mac ?? "-", state]);
+    const rows = daemon.neighbours.map((
+      { address, mac, state, device },
+    ) => [address, mac ?? "-", state, device]);
     parts.push(section("Neighbours", formatTable(NEIGHBOUR_COLUMNS, rows, style)));
   }
-  const routes = daemon.routes.map(({ destination, prefixLength, gateway }) => [
+  const routes = daemon.routes.map(({ destination, prefixLength, gateway, device }) => [
     prefixLength === 0 ? "default" : `${destination}/${prefixLength}`,
     gateway ?? "on link",
+    device,
   ]);
   if (routes.length > 0) parts.push(section("Routes", formatTable(ROUTE_COLUMNS, routes, style)));
   // Hundreds of counters stay at 0 for ever: --json has them.
@@ -59,8 +62,10 @@ const CONNECTION_COLUMNS: Column[] = [
   { title: "Retrans", right: true },
   { title: "PID", right: true },
 ];
-const NEIGHBOUR_COLUMNS: Column[] = [{ title: "Address" }, { title: "MAC" }, { title: "State" }];
-const ROUTE_COLUMNS: Column[] = [{ title: "To" }, { title: "Through" }];
+const NEIGHBOUR_COLUMNS: Column[] = [{ title: "Address" }, { title: "MAC" }, { title: "State" }, {
+  title: "Device",
+}];
+const ROUTE_COLUMNS: Column[] = [{ title: "To" }, { title: "Through" }, { title: "Device" }];
 const COUNTER_COLUMNS: Column[] = [{ title: "Name" }, { title: "Count", right: true }];
 
 function formatHead(daemon: DaemonStatus, bold: (text: string) => string): string {
@@ -71,9 +76,22 @@ function formatHead(daemon: DaemonStatus, bold: (text: string) => string): strin
     `${bold(`lvl-ip ${version}`)}, process ${pid}, up ${formatUptime(uptimeUs)}`,
     `address ${address}/${prefixLength} (${mac})${gateway === null ? "" : `, gateway ${gateway}`}`,
     `device  ${device}, MTU ${mtu}`,
+    ...moreInterfaces(daemon),
     `names   ${nameServers.length === 0 ? "no name server (see --dns)" : `from ${nameServers.join(", ")}`}`,
     `socket  ${socketPath}, ${clients} ${clients === 1 ? "client" : "clients"}`,
   ].join("\n") + "\n";
+}
+
+/** A line for each interface beside the loopback and the first. */
+function moreInterfaces({ interfaces, device, forwarding }: DaemonStatus): string[] {
+  const others = interfaces.filter(({ ifname, link_type }) => ifname !== device && link_type !== "loopback");
+  const lines = others.map(({ ifname, mtu, addr_info = [] }) => {
+    const addresses = addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`);
+    return `and     ${ifname}, MTU ${mtu}${
+      addresses.length === 0 ? "" : `, address ${addresses.join(", ")}`
+    }`;
+  });
+  return forwarding ? [...lines, "router  packets are passed on between the interfaces"] : lines;
 }
 
 function connectionRow(connection: ConnectionStatus): string[] {

@@ -3,14 +3,14 @@ import { parseImpair } from "../impair.ts";
 import { toHostName } from "../resolver/name.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import { linuxSysctl, SYSCTL_NAMES } from "../tcp/sysctl.ts";
-import { formatIp, isBroadcastOf, maskOf, parseCidr, parseIp, parseMac } from "../wire/address.ts";
-import { isLoopback, isMulticast, isMulticastMac } from "../wire/address.ts";
+import { isLoopback, parseIp } from "../wire/address.ts";
+import { type InterfaceOptions, type InterfaceSetup, readInterfaces } from "./interface_config.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 
 /** What `lvl-ip daemon` may be told; all of it has a default. */
-export interface DaemonOptions {
+export interface DaemonOptions extends InterfaceOptions {
   /** The stack's address and its network; "10.0.0.4/24". */
   addr?: string;
   /** The TAP's host side: given to the TAP, and the stack's router; "10.0.0.5". */
@@ -21,6 +21,12 @@ export interface DaemonOptions {
   mac?: string;
   /** Largest IP packet, 576 to 65535 bytes; that of the TAP. */
   mtu?: number;
+  /** More TAPs, each "tap1,10.1.0.1/24", and perhaps ",gateway=10.1.0.2", ",peer=10.1.0.2", ",mtu=1400", ",mac=...". */
+  interface?: string[];
+  /** Pass packets on between the TAPs. */
+  forward?: boolean;
+  /** Heed ICMP redirects of the router in use. */
+  acceptRedirects?: boolean;
   /** The socket for programs; see `socketPaths`. */
   socket?: string;
   /** Where to write every frame, as pcapng. */
@@ -42,12 +48,10 @@ export interface DaemonOptions {
 
 /** The same, checked and as numbers. Can be sent to a Worker. */
 export interface DaemonConfig {
-  address: number;
-  prefixLength: number;
-  gateway: number;
-  tap: string;
-  mac: number;
-  mtu: number | undefined;
+  /** At least one. */
+  interfaces: InterfaceSetup[];
+  forwarding: boolean;
+  acceptRedirects: boolean;
   socket: string | undefined;
   pcap: string | undefined;
   logLevel: LogLevel;
@@ -62,36 +66,17 @@ export interface DaemonConfig {
   gid: number;
 }
 
-const MIN_MTU = 576;
-const MAX_MTU = 65535;
-/** 02-00 makes it locally administered (IEEE 802 8.2); the stack's address makes it unique on its link. */
-const MAC_PREFIX = 0x0200_0000_0000;
-
 /** Checks the options. Throws `CommandError` with the status of a usage error. */
 export function readConfig(options: DaemonOptions): DaemonConfig {
-  const { addr = "10.0.0.4/24", gateway = "10.0.0.5", logLevel = "info", mtu } = options;
-  const own = parseCidr(addr);
-  if (own === null || isUnusable(own.address, own.address, own.prefixLength)) {
-    throw usage(`--addr ${addr} is no address of a host with its prefix length`, "try --addr 10.0.0.4/24");
-  }
-  // With or without the prefix length that `setup-net` takes; the network is the one of --addr.
-  const router = parseIp(gateway.replace(/\/[0-9]+$/, ""));
-  if (router === null) throw usage(`--gateway ${gateway} is no IPv4 address`, "try --gateway 10.0.0.5");
-  checkGateway(own.address, own.prefixLength, router);
-  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_MTU)) {
-    throw usage(`--mtu ${mtu} is out of range`, `it may be ${MIN_MTU} to ${MAX_MTU}`);
-  }
+  const { logLevel = "info" } = options;
   if (!LOG_LEVELS.includes(logLevel)) {
     throw usage(`--log-level ${logLevel} is unknown`, `it may be ${LOG_LEVELS.join(", ")}`);
   }
   checkImpair(options.impair);
   return {
-    address: own.address,
-    prefixLength: own.prefixLength,
-    gateway: router,
-    tap: options.tap ?? "tap0",
-    mac: readMacOption(options.mac, own.address),
-    mtu,
+    interfaces: readInterfaces(options),
+    forwarding: options.forward ?? false,
+    acceptRedirects: options.acceptRedirects ?? false,
     socket: options.socket,
     pcap: options.pcap,
     logLevel,
@@ -106,42 +91,6 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
 
 function usage(message: string, mend: string): CommandError {
   return new CommandError(message, mend, EXIT.usage);
-}
-
-function isUnusable(address: number, net: number, prefixLength: number): boolean {
-  const isNetwork = prefixLength < 31 && (address & ~maskOf(prefixLength)) === 0;
-  return address === 0 || isNetwork || isMulticast(address) || isBroadcastOf(address, net, prefixLength);
-}
-
-function checkGateway(address: number, prefixLength: number, gateway: number): void {
-  const mask = maskOf(prefixLength);
-  const shown = formatIp(gateway);
-  const network = `${formatIp(address & mask)}/${prefixLength}`;
-  const hint = `choose another address of that network, as in --gateway ${
-    formatIp(neighbour(address, mask))
-  }`;
-  if ((gateway & mask) !== (address & mask)) {
-    throw usage(`--gateway ${shown} lies outside of the stack's network ${network}`, hint);
-  }
-  if (gateway === address) throw usage(`--gateway ${shown} is the stack's own address`, hint);
-  if (isUnusable(gateway, address, prefixLength)) {
-    throw usage(`--gateway ${shown} is no address of a host in ${network}`, hint);
-  }
-}
-
-/** The host after `address`, or before it where that would be the broadcast address. */
-function neighbour(address: number, mask: number): number {
-  const next = (address + 1) | 0;
-  return (next & mask) === (address & mask) && (next | mask) !== -1 ? next : (address - 1) | 0;
-}
-
-function readMacOption(text: string | undefined, address: number): number {
-  if (text === undefined) return MAC_PREFIX + (address >>> 0);
-  const mac = parseMac(text);
-  if (mac === null || mac === 0 || isMulticastMac(mac)) {
-    throw usage(`--mac ${text} is no MAC address of a single device`, "try --mac 02:00:0a:00:00:04");
-  }
-  return mac;
 }
 
 function readServer(text: string): number {

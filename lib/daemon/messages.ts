@@ -3,7 +3,8 @@ import type { DaemonConfig, LogLevel } from "./config.ts";
 /** What the Worker that runs the stack is given. */
 export interface StartMessage {
   config: DaemonConfig;
-  tapFd: number;
+  /** In the order of the configuration's interfaces. */
+  tapFds: number[];
   listenerFds: number[];
   /** -1: no capture. */
   captureFd: number;
@@ -16,7 +17,7 @@ export interface StartMessage {
 export type WorkerMessage =
   /** All modules are there: from now on the Worker reads no file. */
   | { kind: "loaded" }
-  | { kind: "ready"; device: string; mtu: number; mac: string }
+  | { kind: "ready"; devices: { device: string; mtu: number }[] }
   | { kind: "log"; level: LogLevel; message: string }
   /** The loop is over; `error` says why if nobody asked for it. */
   | { kind: "ended"; error?: string };

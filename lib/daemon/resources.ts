@@ -9,13 +9,14 @@ import { EACCES, EPERM } from "../errno.ts";
 import { formatIp } from "../wire/address.ts";
 import { openCaptureFile } from "./capture_file.ts";
 import type { DaemonConfig } from "./config.ts";
+import type { InterfaceSetup } from "./interface_config.ts";
 import { becomeCaller } from "./privileges.ts";
 import { bindSocket, type DaemonSocket, inheritSocket, type SocketState } from "./socket.ts";
 
 /** What the daemon works with, opened while it was allowed to. */
 export interface Resources {
-  tapFd: number;
-  tapName: string;
+  /** In the order of the configuration's interfaces. */
+  tapFds: number[];
   socket: DaemonSocket;
   /** -1: no capture. */
   captureFd: number;
@@ -33,23 +34,29 @@ const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
  */
 export async function acquire(config: DaemonConfig, loaded: () => Promise<void>): Promise<Resources> {
   const inherited = takeInherited();
-  if (inherited !== null && inherited.has("tap")) return resume(config, inherited);
-  refuseOwnAddress(config.address);
-  const tap = openDevice(config);
+  if (inherited !== null && inherited.has(tapDescriptor(0))) return resume(config, inherited);
+  for (const { address } of config.interfaces) refuseOwnAddress(address);
+  const taps: TapDevice[] = [];
   let captureFd = -1;
   let socket: DaemonSocket | null = null;
   try {
+    for (const setup of config.interfaces) taps.push(openDevice(setup, config.impair !== undefined));
     if (config.pcap !== undefined) captureFd = openCaptureFile(config.pcap);
     const isFree = !hasAnyCapability() || await becomeCaller(config.socket, loaded);
     socket = bindSocket(config.socket);
-    if (!isFree) startAnew(tap, socket, captureFd);
-    return { tapFd: tap.fd, tapName: tap.name, socket, captureFd };
+    if (!isFree) startAnew(taps, socket, captureFd);
+    return { tapFds: taps.map(({ fd }) => fd), socket, captureFd };
   } catch (error) {
     socket?.close();
     if (captureFd >= 0) closeDescriptor(captureFd);
-    tap.close();
+    for (const tap of taps) tap.close();
     throw error;
   }
+}
+
+/** What a TAP is called where descriptors are handed over. */
+function tapDescriptor(index: number): string {
+  return `tap${index}`;
 }
 
 /** The kernel would keep what is for its own addresses to itself, and answer no ARP request that comes from one. */
@@ -64,8 +71,9 @@ function refuseOwnAddress(address: number): void {
 }
 
 /** Starts this program again without a capability; `resume` goes on from there. */
-function startAnew(tap: TapDevice, socket: DaemonSocket, captureFd: number): never {
-  const descriptors: Record<string, number> = { tap: tap.fd, socket: socket.listener.fd };
+function startAnew(taps: TapDevice[], socket: DaemonSocket, captureFd: number): never {
+  const descriptors: Record<string, number> = { socket: socket.listener.fd };
+  taps.forEach(({ fd }, index) => descriptors[tapDescriptor(index)] = fd);
   if (socket.abstract !== null) descriptors.abstract = socket.abstract.fd;
   if (captureFd >= 0) descriptors.capture = captureFd;
   const state: SocketState = { path: socket.path, madeFolder: socket.madeFolder };
@@ -76,24 +84,23 @@ function resume(config: DaemonConfig, inherited: Map<string, number>): Resources
   const state: SocketState = JSON.parse(Deno.env.get(STATE_VARIABLE) ?? "{}");
   Deno.env.delete(STATE_VARIABLE);
   return {
-    tapFd: inherited.get("tap")!,
-    tapName: config.tap,
+    tapFds: config.interfaces.map((_, index) => inherited.get(tapDescriptor(index))!),
     socket: inheritSocket(state, inherited.get("socket")!, inherited.get("abstract")),
     captureFd: inherited.get("capture") ?? -1,
   };
 }
 
-function openDevice(config: DaemonConfig): TapDevice {
+function openDevice(setup: InterfaceSetup, isImpaired: boolean): TapDevice {
   let tap: TapDevice;
   try {
     // An impaired device loses single packets: it must not be given merged ones.
-    tap = openTap({ name: config.tap, vnetHeader: config.impair === undefined, mtu: config.mtu });
+    tap = openTap({ name: setup.tap, vnetHeader: !isImpaired, mtu: setup.mtu });
   } catch (error) {
     if (!(error instanceof TapError)) throw error;
-    throw new CommandError(error.message, error.reason === "busy" ? mendBusy(config) : undefined);
+    throw new CommandError(error.message, error.reason === "busy" ? mendBusy(setup) : undefined);
   }
   try {
-    setUpHostSide(config, tap.name);
+    setUpHostSide(setup, tap.name);
     return tap;
   } catch (error) {
     tap.close();
@@ -101,19 +108,18 @@ function openDevice(config: DaemonConfig): TapDevice {
   }
 }
 
-function mendBusy(config: DaemonConfig): string {
-  const other = config.tap === "tap1" ? "tap2" : "tap1";
+function mendBusy(setup: InterfaceSetup): string {
+  const other = setup.tap === "tap1" ? "tap2" : "tap1";
   return "stop that program (a daemon of lvl-ip?), or run a second one apart from it: " +
     `lvl-ip daemon --tap ${other} --addr 10.0.1.4/24 --gateway 10.0.1.5 --socket PATH`;
 }
 
-/** Gives the kernel's side of the TAP the gateway's address, unless all is as it should be (after `setup-net`). */
-function setUpHostSide(config: DaemonConfig, name: string): void {
-  const { gateway: address, prefixLength, mtu } = config;
+/** Gives the kernel's side of the TAP its address, unless all is as it should be (after `setup-net`). */
+function setUpHostSide(setup: InterfaceSetup, name: string): void {
+  const { hostAddress: address, prefixLength, mtu } = setup;
   const link = readInterface(name);
-  const hasAddress = link?.addresses.some((each) =>
-    each.address === address && each.prefixLength === prefixLength
-  );
+  const hasAddress = address === 0 ||
+    link?.addresses.some((each) => each.address === address && each.prefixLength === prefixLength);
   const hasMtu = mtu === undefined || link?.mtu === mtu;
   if (link?.up && hasAddress && hasMtu) return;
   try {
@@ -127,8 +133,12 @@ function setUpHostSide(config: DaemonConfig, name: string): void {
     if (error.errno !== EPERM && error.errno !== EACCES) throw new CommandError(error.message);
     const shown = `${formatIp(address)}/${prefixLength}`;
     throw new CommandError(
-      `Cannot give ${name} the address ${shown}: only root can`,
-      `run once: sudo lvl-ip setup-net --iface IFACE --tap ${name} --gateway ${shown}`,
+      address === 0
+        ? `Cannot set ${name} up: only root can`
+        : `Cannot give ${name} the address ${shown}: only root can`,
+      address === 0
+        ? `run once: sudo ip link set ${name} up`
+        : `run once: sudo lvl-ip setup-net --iface IFACE --tap ${name} --gateway ${shown}`,
     );
   }
 }

@@ -9,6 +9,7 @@ import { runLoop } from "../run.ts";
 import { Stack } from "../stack/stack.ts";
 import type { Notice } from "../stack/socket_types.ts";
 import { CaptureDevice } from "../trace/capture_device.ts";
+import { PcapngWriter } from "../trace/pcapng.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
 import { DescriptorSink } from "./capture_file.ts";
 import { answerNetwork } from "./network.ts";
@@ -27,15 +28,17 @@ const LINGER_US = 500_000;
 export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => void): void {
   setTimerSlack(TIMER_SLACK_NS);
   const { config, wakeUpFd } = start;
-  const tap = TapDevice.fromFd(start.tapFd, { mtu: config.mtu });
-  const impaired = config.impair === undefined ? null : new ImpairedDevice(tap, parseImpair(config.impair));
+  const taps = start.tapFds.map((fd, index) => TapDevice.fromFd(fd, { mtu: config.interfaces[index].mtu }));
+  const impaired = taps.flatMap((tap) =>
+    config.impair === undefined ? [] : new ImpairedDevice(tap, parseImpair(config.impair))
+  );
   const sink = start.captureFd < 0 ? null : new DescriptorSink(start.captureFd);
-  const device = captured(impaired ?? tap, sink, start.version);
+  const devices = captured(impaired.length > 0 ? impaired : taps, sink, start.version);
   try {
     const poller = new Epoll();
-    const stack = makeStack(start, device);
+    const stack = makeStack(start, devices);
     const warn = (message: string) => say({ kind: "log", level: "warn", message });
-    const status = new StatusReport(start, stack, tap, impaired, monotonicUs());
+    const status = new StatusReport(start, stack, taps, impaired, monotonicUs());
     const server: Server = new Server({
       listeners: start.listenerFds,
       stack,
@@ -47,9 +50,9 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       names: new NameFiles(config, warn),
       warn,
     });
-    say({ kind: "ready", device: tap.name, mtu: device.mtu, mac: formatMac(config.mac) });
+    say({ kind: "ready", devices: devices.map(({ name, mtu }) => ({ device: name, mtu })) });
     runLoop({
-      devices: [device],
+      devices,
       stack,
       server,
       poller,
@@ -57,11 +60,11 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       clock: monotonicUs,
       onNotice: (notice) => warn(describeNotice(notice)),
       onIdle: giveMemoryBack,
-      lingerUs: impaired === null ? 0 : LINGER_US,
+      lingerUs: impaired.length === 0 ? 0 : LINGER_US,
     });
     poller.close();
   } finally {
-    device.close();
+    for (const device of devices) device.close();
     sink?.close();
   }
 }
@@ -74,22 +77,32 @@ function giveMemoryBack(): void {
   libc().malloc_trim?.(0n);
 }
 
-function captured(device: Device, sink: DescriptorSink | null, version: string): Device {
-  if (sink === null) return device;
-  return new CaptureDevice(device, sink.write, {
-    epochOffsetUs: Date.now() * 1000 - monotonicUs(),
-    application: `lvl-ip ${version}`,
-  });
+/** All devices in one file, if there is one. */
+function captured(
+  devices: readonly Device[],
+  sink: DescriptorSink | null,
+  version: string,
+): readonly Device[] {
+  if (sink === null) return devices;
+  const writer = new PcapngWriter(sink.write, { application: `lvl-ip ${version}` });
+  const epochOffsetUs = Date.now() * 1000 - monotonicUs();
+  return devices.map((device) => new CaptureDevice(device, writer, { epochOffsetUs }));
 }
 
-function makeStack({ config }: StartMessage, device: Device): Stack {
+function makeStack({ config }: StartMessage, devices: readonly Device[]): Stack {
   const words = new Uint32Array(1024);
   let used = words.length;
   return new Stack({
-    mac: config.mac,
-    mtu: device.mtu,
-    addresses: [{ address: config.address, prefixLength: config.prefixLength }],
-    gateway: config.gateway,
+    interfaces: config.interfaces.map(({ mac, address, prefixLength, gateway }, index) => ({
+      name: devices[index].name,
+      mac,
+      mtu: devices[index].mtu,
+      addresses: [{ address, prefixLength }],
+      gateway: gateway === 0 ? undefined : gateway,
+      features: devices[index].features,
+    })),
+    forwarding: config.forwarding,
+    acceptRedirects: config.acceptRedirects,
     secret: crypto.getRandomValues(new Uint32Array(8)),
     // From the system's generator, many at once: a call for each takes a microsecond.
     random: () => {
@@ -99,7 +112,6 @@ function makeStack({ config }: StartMessage, device: Device): Stack {
       }
       return words[used++];
     },
-    features: device.features,
     tcp: config.tcp,
   });
 }

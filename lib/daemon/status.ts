@@ -12,6 +12,7 @@ import { State } from "../tcp/state.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
 import type { StartMessage } from "./messages.ts";
 import { serverNames } from "./name_files.ts";
+import { addressesOf } from "./network_show.ts";
 
 /** The states as ss(8) spells them, by number. */
 const STATE_NAMES: Record<number, string> = {
@@ -49,8 +50,8 @@ export class StatusReport {
   constructor(
     readonly start: StartMessage,
     readonly stack: Stack,
-    readonly tap: TapDevice,
-    readonly impaired: ImpairedDevice | null,
+    readonly taps: readonly TapDevice[],
+    readonly impaired: readonly ImpairedDevice[],
     now: number,
   ) {
     this.#startedAtUs = now;
@@ -59,16 +60,20 @@ export class StatusReport {
   /** A `DaemonStatus` as JSON. */
   describe(server: Server, now: number): string {
     const { config, version, socketPath } = this.start;
+    const [first] = config.interfaces;
+    const { network } = this.stack;
     const status: DaemonStatus = {
       version,
       pid: Deno.pid,
       uptimeUs: now - this.#startedAtUs,
-      address: formatIp(config.address),
-      prefixLength: config.prefixLength,
-      gateway: formatIp(config.gateway),
-      mac: formatMac(config.mac),
-      device: this.tap.name,
-      mtu: this.tap.mtu,
+      address: formatIp(first.address),
+      prefixLength: first.prefixLength,
+      gateway: first.gateway === 0 ? null : formatIp(first.gateway),
+      mac: formatMac(first.mac),
+      device: this.taps[0].name,
+      mtu: this.taps[0].mtu,
+      forwarding: config.forwarding,
+      interfaces: addressesOf(network),
       socketPath,
       clients: server.clientCount,
       connections: [...this.#sockets(server), ...this.#connections(server, now)],
@@ -117,35 +122,42 @@ export class StatusReport {
       if (typeof value === "number") all[name] = value;
     }
     for (const [name, value] of Object.entries(counters.namedDrops())) all[`drop.${name}`] = value;
-    for (const [name, value] of Object.entries(this.tap.counters)) all[`tap.${name}`] = value;
+    for (const tap of this.taps) addCounters(all, "tap", tap.counters);
     for (const [name, value] of Object.entries(server.counters)) all[`ipc.${name}`] = value;
     const { resolver } = server.names;
     for (const [name, value] of Object.entries(resolver.counters)) all[`dns.${name}`] = value;
     all["dns.cached"] = resolver.cacheSize;
-    if (this.impaired !== null) {
-      for (const direction of ["in", "out"] as const) {
-        const figures = Object.entries(this.impaired.counters[direction]);
-        for (const [name, value] of figures) all[`impair.${direction}.${name}`] = value;
-      }
+    for (const { counters } of this.impaired) {
+      addCounters(all, "impair.in", counters.in);
+      addCounters(all, "impair.out", counters.out);
     }
     all.bufferedBytes = this.stack.bufferedBytes;
     return all;
   }
 
   #neighbours(): NeighbourStatus[] {
-    return [...this.stack.network.neighbors()].map(({ address, mac, state, isUsable }) => ({
+    return [...this.stack.network.neighbors()].map(({ address, mac, state, isUsable, link }) => ({
       address: formatIp(address),
+      device: link.name,
       mac: isUsable ? formatMac(mac) : null,
       state: neighborStateName(state),
     }));
   }
 
   #routes(): RouteStatus[] {
-    return [...this.stack.network.routes].map(({ network, prefixLength, gateway }) => ({
+    return [...this.stack.network.routes].map(({ network, prefixLength, gateway, link }) => ({
       destination: formatIp(network),
       prefixLength,
       gateway: gateway === 0 ? null : formatIp(gateway),
+      device: link.name,
     }));
+  }
+}
+
+/** Adds figures of one device to those of the others. */
+function addCounters(all: Record<string, number>, prefix: string, figures: object): void {
+  for (const [name, value] of Object.entries(figures)) {
+    all[`${prefix}.${name}`] = (all[`${prefix}.${name}`] ?? 0) + value;
   }
 }
 

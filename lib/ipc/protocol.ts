@@ -75,6 +75,7 @@
  * `setOption` and `getOption` may follow one another on one connection. A request that is not understood gets an answer with EPROTO
  * (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
+import type { LinkInfo } from "./network_messages.ts";
 
 /** The payload of an echo request: byte `offset` of it. */
 export function echoByte(offset: number): number {
@@ -275,13 +276,17 @@ export interface DaemonStatus {
   version: string;
   pid: number;
   uptimeUs: number;
-  /** The stack's own address, e.g. "10.0.0.4". */
+  /** The stack's own address, e.g. "10.0.0.4": the first one, of the first device, as all to `mtu`. */
   address: string;
   prefixLength: number;
   gateway: string | null;
   mac: string;
   device: string;
   mtu: number;
+  /** Packets are passed on between the interfaces. */
+  forwarding: boolean;
+  /** All interfaces with their addresses, as `ip -j addr` shows them. */
+  interfaces: LinkInfo[];
   socketPath: string;
   /** Unix connections now held by the daemon. */
   clients: number;
@@ -319,6 +324,7 @@ export interface ConnectionStatus {
 
 export interface NeighbourStatus {
   address: string;
+  device: string;
   mac: string | null;
   state: string;
 }
@@ -327,4 +333,5 @@ export interface RouteStatus {
   destination: string;
   prefixLength: number;
   gateway: string | null;
+  device: string;
 }

@@ -40,10 +40,13 @@ export class CaptureDevice implements Device {
   #lastUs = 0;
   #closed = false;
 
-  constructor(inner: Device, sink: ByteSink, options: CaptureOptions) {
+  /** `target`: a sink of its own, or a writer that several devices share. */
+  constructor(inner: Device, target: ByteSink | PcapngWriter, options: CaptureOptions) {
     this.#inner = inner;
     this.#epochOffsetUs = options.epochOffsetUs;
-    this.#writer = new PcapngWriter(sink, { application: options.application ?? "lvl-ip" });
+    this.#writer = target instanceof PcapngWriter
+      ? target
+      : new PcapngWriter(target, { application: options.application ?? "lvl-ip" });
     this.#interface = this.#writer.addInterface({
       name: inner.name,
       snapLength: options.snapLength,

@@ -12,6 +12,7 @@ async function complete(...words: string[]): Promise<{ values: string[]; directi
 
 Deno.test("commands, options and values are completed", async () => {
   assertEquals((await complete("")).values.sort(), [
+    "addr",
     "complete",
     "connect",
     "daemon",
@@ -19,9 +20,12 @@ Deno.test("commands, options and values are completed", async () => {
     "forward",
     "help",
     "lab",
+    "link",
     "listen",
+    "neigh",
     "ping",
     "resolve",
+    "route",
     "run",
     "setup-net",
     "shim",

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { ConnectionStatus, DaemonStatus } from "../../lib/ipc/client.ts";
+import type { LinkInfo } from "../../lib/ipc/network_messages.ts";
 import { formatUptime, status } from "../../lib/cli/status.ts";
 import { FakeIo } from "./fake_io.ts";
 
@@ -31,6 +32,19 @@ const LISTENER: ConnectionStatus = {
   sendQueue: 128,
   pid: 0,
 };
+function link(ifindex: number, ifname: string, local: string): LinkInfo {
+  return {
+    ifindex,
+    ifname,
+    flags: ["UP"],
+    mtu: 1500,
+    operstate: "UP",
+    link_type: ifname === "lo" ? "loopback" : "ether",
+    address: "02:00:00:00:00:01",
+    broadcast: "ff:ff:ff:ff:ff:ff",
+    addr_info: [{ family: "inet", local, prefixlen: 24, scope: "global", label: ifname }],
+  };
+}
 const DAEMON: DaemonStatus = {
   version: "0.1.0",
   pid: 4242,
@@ -41,17 +55,23 @@ const DAEMON: DaemonStatus = {
   mac: "02:00:0a:00:00:04",
   device: "tap0",
   mtu: 1500,
+  forwarding: true,
+  interfaces: [
+    link(1, "lo", "127.0.0.1"),
+    link(2, "tap0", "10.0.0.4"),
+    link(3, "tap1", "10.1.0.4"),
+  ],
   socketPath: "/run/lvl-ip/lvl-ip.sock",
   clients: 1,
   connections: [STREAM, LISTENER],
   counters: { framesIn: 120, ipChecksum: 0, framesOut: 9 },
   neighbours: [
-    { address: "10.0.0.5", mac: "ee:8a:00:11:22:33", state: "reachable" },
-    { address: "10.0.0.9", mac: null, state: "incomplete" },
+    { address: "10.0.0.5", mac: "ee:8a:00:11:22:33", state: "reachable", device: "tap0" },
+    { address: "10.0.0.9", mac: null, state: "incomplete", device: "tap1" },
   ],
   routes: [
-    { destination: "10.0.0.0", prefixLength: 24, gateway: null },
-    { destination: "0.0.0.0", prefixLength: 0, gateway: "10.0.0.5" },
+    { destination: "10.0.0.0", prefixLength: 24, gateway: null, device: "tap0" },
+    { destination: "0.0.0.0", prefixLength: 0, gateway: "10.0.0.5", device: "tap0" },
   ],
   nameServers: ["10.0.0.1"],
 };
@@ -64,6 +84,8 @@ Deno.test("status is a page of aligned tables", async () => {
     `lvl-ip 0.1.0, process 4242, up 3 min 12 s
 address 10.0.0.4/24 (02:00:0a:00:00:04), gateway 10.0.0.5
 device  tap0, MTU 1500
+and     tap1, MTU 1500, address 10.1.0.4/24
+router  packets are passed on between the interfaces
 names   from 10.0.0.1
 socket  /run/lvl-ip/lvl-ip.sock, 1 client
 
@@ -73,14 +95,14 @@ ESTAB   10.0.0.4:49152  192.168.99.1:2048       0   14480    0.43     200  28960
 LISTEN  *:80            *:*                     0     128       -       -      -        -     -
 
 Neighbours
-Address   MAC                State
-10.0.0.5  ee:8a:00:11:22:33  reachable
-10.0.0.9  -                  incomplete
+Address   MAC                State       Device
+10.0.0.5  ee:8a:00:11:22:33  reachable   tap0
+10.0.0.9  -                  incomplete  tap1
 
 Routes
-To           Through
-10.0.0.0/24  on link
-default      10.0.0.5
+To           Through   Device
+10.0.0.0/24  on link   tap0
+default      10.0.0.5  tap0
 
 Counters
 Name       Count
@@ -111,6 +133,8 @@ Deno.test("an idle daemon has no connections", async () => {
     counters: {},
     gateway: null,
     clients: 0,
+    forwarding: false,
+    interfaces: [],
     nameServers: [],
   };
   await status({}, io, () => Promise.resolve(idle));

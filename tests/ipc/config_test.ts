@@ -6,16 +6,48 @@ import { formatIp, formatMac } from "../../lib/wire/address.ts";
 
 Deno.test("the defaults are those of the README", () => {
   const config = readConfig({});
-  assertEquals(formatIp(config.address), "10.0.0.4");
-  assertEquals(formatIp(config.gateway), "10.0.0.5");
-  assertEquals(formatMac(config.mac), "02:00:0a:00:00:04");
-  assertEquals([config.prefixLength, config.tap, config.gid, config.mtu], [24, "tap0", -1, undefined]);
+  const [{ address, prefixLength, gateway, hostAddress, mac, mtu, tap }, ...more] = config.interfaces;
+  assertEquals(more, []);
+  assertEquals([formatIp(address), formatIp(gateway), formatIp(hostAddress)], [
+    "10.0.0.4",
+    "10.0.0.5",
+    "10.0.0.5",
+  ]);
+  assertEquals(formatMac(mac), "02:00:0a:00:00:04");
+  assertEquals([prefixLength, tap, config.gid, mtu], [24, "tap0", -1, undefined]);
+  assertEquals([config.forwarding, config.acceptRedirects], [false, false]);
 });
 
 Deno.test("a gateway may have its prefix length, and 31-bit networks have no broadcast", () => {
-  assertEquals(formatIp(readConfig({ gateway: "10.0.0.7/24" }).gateway), "10.0.0.7");
+  assertEquals(formatIp(readConfig({ gateway: "10.0.0.7/24" }).interfaces[0].gateway), "10.0.0.7");
   const config = readConfig({ addr: "10.0.0.4/31", gateway: "10.0.0.5" });
-  assertEquals(config.prefixLength, 31);
+  assertEquals(config.interfaces[0].prefixLength, 31);
+  assertEquals(readConfig({ gateway: "none" }).interfaces[0].hostAddress, 0);
+});
+
+Deno.test("more interfaces: TAP and address, and what else is said of them", () => {
+  const more = ["tap1,10.1.0.1/24", "tap2,10.2.0.1/30,gateway=10.2.0.2,mtu=1400,mac=02:00:00:00:00:09"];
+  const [, second, third] = readConfig({ interface: [...more, "tap3,10.3.0.1/24,peer=10.3.0.9"] }).interfaces;
+  assertEquals([second.tap, second.gateway, second.hostAddress, second.mtu], ["tap1", 0, 0, undefined]);
+  assertEquals([formatIp(third.gateway), formatIp(third.hostAddress), third.mtu, third.mac], [
+    "10.2.0.2",
+    "10.2.0.2",
+    1400,
+    0x020000000009,
+  ]);
+  const cases: [string[], string][] = [
+    [["tap1"], "as in --interface tap1,10.1.0.1/24"],
+    [["tap1,10.1.0.0/24"], "no address of a host"],
+    [["tap1,10.1.0.1/24,speed=9"], "it knows gateway=, peer=, mtu= and mac="],
+    [["tap1,10.1.0.1/24,mtu=9"], "576 to 65535"],
+    [["tap0,10.1.0.1/24"], "tap0 is named twice"],
+    [["tap1,10.0.0.4/24"], "10.0.0.4 is given to two"],
+    [["tap1,10.1.0.1/24,gateway=10.2.0.2"], "lies outside"],
+  ];
+  for (const [words, said] of cases) {
+    const error = assertThrows(() => readConfig({ interface: words }), CommandError);
+    assertStringIncludes(`${error.message}; ${error.mend}`, said);
+  }
 });
 
 Deno.test("what cannot be is a usage error in one sentence that says what would do", () => {

@@ -13,9 +13,11 @@ export {
   Listener,
   lookUp,
   NameError,
+  openTrace,
   ping,
   resolve,
   status,
+  Trace,
 } from "./lib/ipc/client.ts";
 export type {
   CodedError,
@@ -33,8 +35,11 @@ export type {
   PingFailure,
   PingOptions,
   PingReply,
+  Probe,
+  ProbeAnswer,
   ResolveOptions,
   RouteStatus,
+  TraceOptions,
 } from "./lib/ipc/client.ts";
 export { Frame } from "./lib/buffer/frame.ts";
 export { Memory, Slices } from "./lib/buffer/memory.ts";

@@ -42,6 +42,7 @@ const IPC_CLIENT = [
   "ping",
   "protocol",
   "resolve",
+  "trace",
 ].map((name) => `lib/ipc/${name}.ts`);
 
 const EVERY_ROOM = [

@@ -22,6 +22,16 @@ export function seconds(text: string): number {
   throw new InvalidArgumentError(`It must be seconds, 0 to ${MAX_SECONDS}, like 5 or 0.2.`);
 }
 
+/** Seconds, and two factors that may be left out. */
+export function waitTimes(text: string): { maxMs: number; here: number; near: number } {
+  const [max, here, near, ...rest] = text.split(",");
+  const isFactor = (word: string) => /^([0-9]+\.?[0-9]*|\.[0-9]+)$/.test(word);
+  if (rest.length > 0 || [here ?? "3", near ?? "10"].some((word) => !isFactor(word))) {
+    throw new InvalidArgumentError("It must be seconds and, if you like, two factors, like 5 or 5,3,10.");
+  }
+  return { maxMs: seconds(max), here: Number(here ?? 3), near: Number(near ?? 10) };
+}
+
 /** An impairment of the network, as it was written. */
 export function impairment(text: string): string {
   try {

@@ -8,6 +8,7 @@ import { impairment, seconds, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
 import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
 import { addResolve } from "./program_resolve.ts";
+import { addTracepath, addTraceroute } from "./program_paths.ts";
 import { addConnect, addForward, addListen, addSocks } from "./program_sockets.ts";
 import { addNetwork } from "./program_network.ts";
 import { addStatus } from "./program_status.ts";
@@ -45,6 +46,8 @@ export function createProgram(io: Io, finish: Finish): Command {
   addLab(program, io, finish);
   addDaemon(program, io, finish);
   addPing(program, io, finish);
+  addTraceroute(program, io, finish);
+  addTracepath(program, io, finish);
   addConnect(program, io, finish);
   addListen(program, io, finish);
   addForward(program, io, finish);

@@ -29,6 +29,8 @@ export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } fro
 export { Connection } from "./connection.ts";
 export { DatagramConn } from "./datagram_conn.ts";
 export { Listener } from "./listener.ts";
+export { openTrace, Trace } from "./trace.ts";
+export type { Probe, ProbeAnswer, TraceOptions } from "./trace.ts";
 
 export interface ConnectOptions {
   /** A numeric address or a name; 127.0.0.1 if not given. */

@@ -54,6 +54,13 @@
  *   from it remote = where from; or errno not 0 without payload, what the next call is to fail with.
  * - `network`: `length` bytes of JSON follow, a `NetworkRequest` (network_messages.ts); so they do in the answer: what
  *   `ip -j` would print. Changes are for root and the daemon's owner, others get EPERM. Errors are those of ip(8).
+ * - `trace`: prepares for probes of the path to remote, from local or, family none, the address that is right for it. arg0 = a
+ *   value of `TRACE_KIND`. The answer has local. Then every record of op `probe` sends one: arg0 = a number to know it by (of
+ *   ICMP the low 16 bits tell them apart), remote = port of UDP and TCP (of UDP it tells them apart), arg1 = bytes of the IP
+ *   packet (TCP: ignored, it is a SYN), arg2 = 1 + a value of IP_MTU_DISCOVER (0: as before), arg3 = TTL. Every answer is a
+ *   record of op `probe`: arg0 = the number; errno 0 and remote = who answered, or errno not 0, remote = who reported it
+ *   (zeros: this host); arg1 = the MTU that was named or 0, arg2 = round trip in microseconds, arg3 = TTL with which it came,
+ *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP error.
  * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
  *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
@@ -110,7 +117,12 @@ export const OP = {
   pass: 18,
   network: 19,
   interfaces: 20,
+  trace: 21,
+  probe: 22,
 } as const;
+
+/** What `trace` probes with. */
+export const TRACE_KIND = { udp: 1, icmp: 2, tcp: 3 } as const;
 
 /** connect: no answer record is written into the stream. */
 export const FLAG_QUIET = 1;
@@ -138,6 +150,8 @@ export const MAX_ECHO = 65535 - 20 - 8;
 /** The largest payload of a datagram, bytes: the same. */
 export const MAX_DATAGRAM = MAX_ECHO;
 
+/** The largest IP packet, bytes. */
+export const MAX_PACKET = 65535;
 /** The longest request of `network`, bytes of JSON. */
 export const MAX_NETWORK_REQUEST = 1024;
 

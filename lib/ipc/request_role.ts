@@ -26,6 +26,7 @@ import { ResolveRole } from "./resolve_role.ts";
 import type { Service } from "./service.ts";
 import { answerSettings } from "./settings.ts";
 import { SocketRole } from "./socket_role.ts";
+import { TraceRole } from "./trace_role.ts";
 
 /** Requests of one client before the others have their turn. */
 const BUDGET = 16;
@@ -108,7 +109,9 @@ export class RequestRole implements Role {
       return service.drop(client, now);
     }
     service.answerError(client, record, errno);
-    if (op < OP.resolve || op === OP.status || op === OP.datagram) service.drop(client, now);
+    if (op < OP.resolve || op === OP.status || op === OP.datagram || op === OP.trace) {
+      service.drop(client, now);
+    }
     if (errno === EPROTO || errno === EINVAL) {
       service.counters.requestsMalformed++;
       service.drop(client, now);
@@ -119,7 +122,7 @@ export class RequestRole implements Role {
 /** 0, or the errno to refuse the record with: fields that an op does not have must be zero, so that they can come. */
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
-  if (op < OP.connect || op > OP.interfaces || op === OP.echo) return EPROTO;
+  if (op < OP.connect || op > OP.trace || op === OP.echo) return EPROTO;
   if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
@@ -130,6 +133,7 @@ function checkFields(record: ProtocolRecord): number {
   if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
   if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 4)) return EINVAL;
+  if (op === OP.trace && (record.arg0 < 1 || record.arg0 > 3 || remote.family !== FAMILY_IPV4)) return EINVAL;
   if (op === OP.serves && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
   return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;
 }
@@ -166,6 +170,8 @@ function serve(
       return outcome(client, service, record);
     case OP.datagram:
       return MessageRole.begin(client, service, record, now);
+    case OP.trace:
+      return TraceRole.begin(client, service, record, now);
     case OP.serves:
       return serves(client, service, record);
     case OP.interfaces:

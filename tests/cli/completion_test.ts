@@ -31,6 +31,8 @@ Deno.test("commands, options and values are completed", async () => {
     "shim",
     "socks",
     "status",
+    "tracepath",
+    "traceroute",
   ]);
   assertEquals(await complete("da"), { values: ["daemon"], directive: ":4" });
   assertEquals((await complete("connect", "--s")).values, ["--send", "--shutdown", "--socket"]);

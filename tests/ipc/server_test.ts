@@ -42,7 +42,7 @@ Deno.test("a malformed request gets an error and a closed connection, and harms 
   using healthy = await Channel.open(socketPath);
   const garbage = crypto.getRandomValues(new Uint8Array(RECORD_SIZE));
   assertEquals(errnoOf(await rawExchange(socketPath, garbage)), EPROTO);
-  for (const op of [0, OP.echo, Math.max(...Object.values(OP)) + 1, 65535]) {
+  for (const op of [0, OP.echo, OP.probe, Math.max(...Object.values(OP)) + 1, 65535]) {
     const record = new ProtocolRecord().reset(op);
     assertEquals(errnoOf(await rawExchange(socketPath, bytesOf(record))), EPROTO);
   }
@@ -58,7 +58,7 @@ Deno.test("a malformed request gets an error and a closed connection, and harms 
     spoil(record);
     assertEquals(errnoOf(await rawExchange(socketPath, bytesOf(record))), EINVAL);
   }
-  assertEquals(fixture.server.counters.requestsMalformed, 9);
+  assertEquals(fixture.server.counters.requestsMalformed, 10);
   const record = new ProtocolRecord().reset(OP.status);
   await healthy.exchange(record, "status");
   assertEquals(fixture.server.clientCount, 1);

@@ -77,9 +77,11 @@ export async function ping(
   io: Io,
   world: PingWorld = systemWorld,
 ): Promise<number> {
+  const command = new PingCommand(host, options, io, world);
   try {
-    return await new PingCommand(host, options, io, world).run();
+    return await command.run();
   } catch (error) {
+    if (command.isStoppedEarly) return EXIT.interrupted;
     // ping(8)'s statuses: 1 is kept for silence.
     if (error instanceof OutputClosedError) throw error;
     throw new CommandError(explain(error), undefined, EXIT.usage);
@@ -110,6 +112,11 @@ class PingCommand {
   ) {
     this.#intervalMs = options.interval ?? 1000;
     this.#count = options.count ?? Infinity;
+  }
+
+  /** Ctrl-C came before the name was an address. */
+  get isStoppedEarly(): boolean {
+    return this.#run === undefined && this.#stop.signal.aborted;
   }
 
   async run(): Promise<number> {

@@ -25,7 +25,7 @@ export function addResolve(program: Command, io: Io, finish: Finish): void {
         ["lvl-ip resolve -v www.example.org", "with aliases, TTL and server"],
         ["lvl-ip resolve -x 8.8.8.8", "who is that?"],
         ["lvl-ip resolve --flush", "forget all answers"],
-      ) + "\n\nIt asks the servers of the host's /etc/resolv.conf, or those of lvl-ip daemon --dns." +
+      ) + "\n\nIt asks the servers of /etc/resolv.conf, or those of lvl-ip daemon --dns." +
         "\n\nExit status: 0 if all names were found, 1 if not, 2 for wrong usage.",
     )
     .action(async (names: string[], options) => {

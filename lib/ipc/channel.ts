@@ -130,18 +130,33 @@ function whyClosed(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Asks the daemon one thing on a connection of its own; the answer is in `record`. */
+export interface AskOptions {
+  /** The daemon's socket, if it is not at one of the usual places. */
+  socketPath?: string;
+  /** Gives up, and lets the promise reject with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** Asks the daemon one thing on a connection of its own; the answer is in `record`, and what follows it is returned. */
 export async function ask(
   record: ProtocolRecord,
   what: string,
-  socketPath?: string,
+  { socketPath, signal }: AskOptions = {},
   payload?: Uint8Array,
 ): Promise<Uint8Array> {
   using channel = await Channel.open(socketPath);
-  await channel.exchange(record, what, payload);
-  const rest = new Uint8Array(record.length);
-  if (!await channel.readFully(rest)) {
+  const giveUp = () => channel.close();
+  signal?.addEventListener("abort", giveUp);
+  try {
+    signal?.throwIfAborted();
+    await channel.exchange(record, what, payload);
+    const rest = new Uint8Array(record.length);
+    if (await channel.readFully(rest)) return rest;
     throw new DaemonUnreachableError([channel.path], "it closed the connection");
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
   }
-  return rest;
 }

@@ -77,32 +77,48 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const what = `Cannot connect to ${hostname}:${port}`;
   checkPort(port, 1, what);
   signal?.throwIfAborted();
-  const address = await resolveOne(hostname, socketPath);
+  /** Ends what is under way, be it the name's look-up or the handshake. */
+  const end = new AbortController();
+  const interrupt = () => end.abort(signal!.reason);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(
+    () => end.abort(errnoError(ETIMEDOUT, what, `no answer within ${timeoutMs} ms`)),
+    timeoutMs,
+  );
+  signal?.addEventListener("abort", interrupt);
+  try {
+    const address = await resolveOne(hostname, { socketPath, signal: end.signal });
+    return await connectTo(address, port, what, socketPath, end.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", interrupt);
+  }
+}
+
+/** Connects to an address; rejects with the signal's reason when that comes first. */
+async function connectTo(
+  address: number,
+  port: number,
+  what: string,
+  socketPath: string | undefined,
+  signal: AbortSignal,
+): Promise<Connection> {
   const record = new ProtocolRecord().reset(OP.connect);
   record.remote.set(address, port);
   const channel = await Channel.open(socketPath);
-  let timedOut = false;
   const giveUp = () => channel.close();
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => {
-    timedOut = true;
-    giveUp();
-  }, timeoutMs);
-  signal?.addEventListener("abort", giveUp);
+  signal.addEventListener("abort", giveUp);
   try {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     await channel.exchange(record, what);
     // The answer may have been read in the same turn as the signal came or the time was up.
-    signal?.throwIfAborted();
-    if (!timedOut) return new Connection(channel, record);
-    throw new Error("closed");
+    signal.throwIfAborted();
+    return new Connection(channel, record);
   } catch (error) {
     channel.close();
-    signal?.throwIfAborted();
-    if (timedOut) throw errnoError(ETIMEDOUT, what, `no answer within ${timeoutMs} ms`);
+    signal.throwIfAborted();
     throw error;
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", giveUp);
+    signal.removeEventListener("abort", giveUp);
   }
 }
 
@@ -112,7 +128,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const what = `Cannot listen on ${hostname}:${port}`;
   checkPort(port, 0, what);
   signal?.throwIfAborted();
-  const address = await resolveOne(hostname, socketPath);
+  const address = await resolveOne(hostname, { socketPath, signal });
   const record = new ProtocolRecord().reset(OP.listen);
   record.local.set(address, port);
   record.arg0 = backlog;
@@ -145,9 +161,11 @@ export async function listenDatagram(options: ListenDatagramOptions = {}): Promi
   if (remote !== undefined) checkPort(remote.port, 1, what);
   signal?.throwIfAborted();
   const record = new ProtocolRecord().reset(OP.datagram);
-  const address = await resolveOne(hostname, socketPath);
+  const address = await resolveOne(hostname, { socketPath, signal });
   if (address !== 0 || port !== 0 || remote === undefined) record.local.set(address, port);
-  if (remote !== undefined) record.remote.set(await resolveOne(remote.hostname, socketPath), remote.port);
+  if (remote !== undefined) {
+    record.remote.set(await resolveOne(remote.hostname, { socketPath, signal }), remote.port);
+  }
   const channel = await Channel.open(socketPath);
   try {
     await channel.exchange(record, what);
@@ -168,7 +186,7 @@ function closeOn<T extends Disposable>(signal: AbortSignal | undefined, socket: 
 /** What the daemon is doing: its address, connections, counters, neighbours and routes. */
 export async function status(options: { socketPath?: string } = {}): Promise<DaemonStatus> {
   const record = new ProtocolRecord().reset(OP.status);
-  const bytes = await ask(record, "Cannot read the daemon's status", options.socketPath);
+  const bytes = await ask(record, "Cannot read the daemon's status", options);
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 

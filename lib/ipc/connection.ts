@@ -138,7 +138,7 @@ export class Connection implements Deno.TcpConn {
     record.arg0 = level;
     record.arg1 = name;
     record.arg2 = value;
-    await ask(record, this.#what(`set option ${level}/${name} of`), this.#channel.path);
+    await ask(record, this.#what(`set option ${level}/${name} of`), { socketPath: this.#channel.path });
   }
 
   /** getsockopt(2) with Linux's numbers, of an int value. */
@@ -146,7 +146,7 @@ export class Connection implements Deno.TcpConn {
     const record = this.#request(OP.getOption);
     record.arg0 = level;
     record.arg1 = name;
-    await ask(record, this.#what(`read option ${level}/${name} of`), this.#channel.path);
+    await ask(record, this.#what(`read option ${level}/${name} of`), { socketPath: this.#channel.path });
     return record.arg2;
   }
 
@@ -168,7 +168,7 @@ export class Connection implements Deno.TcpConn {
   async #outcome(fallback: number): Promise<number> {
     const record = this.#request(OP.outcome);
     try {
-      await ask(record, this.#what("ask about"), this.#channel.path);
+      await ask(record, this.#what("ask about"), { socketPath: this.#channel.path });
     } catch (error) {
       // A daemon that has gone took the connection with it.
       if (error instanceof DaemonUnreachableError || error instanceof Deno.errors.NotFound) return fallback;

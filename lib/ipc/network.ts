@@ -34,7 +34,7 @@ export async function network<T>(
   const record = new ProtocolRecord().reset(OP.network);
   record.length = text.length;
   try {
-    const answer = await ask(record, what, options.socketPath, text);
+    const answer = await ask(record, what, { socketPath: options.socketPath }, text);
     return JSON.parse(new TextDecoder().decode(answer));
   } catch (error) {
     const why = REASONS.get(record.errno);

@@ -114,7 +114,7 @@ export async function ping(host: string, options: PingOptions = {}): Promise<Pin
   if (!Number.isInteger(ttl) || ttl < 0 || ttl > 255) {
     throw new RangeError(`Cannot ping: ttl must be 1 to 255: current value is ${ttl}`);
   }
-  const address = await resolveOne(host, options.socketPath);
+  const address = await resolveOne(host, { socketPath: options.socketPath, signal: options.signal });
   const channel = await Channel.open(options.socketPath);
   try {
     await channel.exchange(new ProtocolRecord().reset(OP.ping), `Cannot ping ${host}`);

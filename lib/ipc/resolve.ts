@@ -6,6 +6,8 @@ import { FLAG_FROM_CACHE, FLAG_FROM_HOST, MAX_NAME, OP, ProtocolRecord } from ".
 export interface ResolveOptions {
   /** The daemon's socket, if it is not at one of the usual places. */
   socketPath?: string;
+  /** Gives up, and lets the promise reject with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 export interface LookUpOptions extends ResolveOptions {
@@ -58,7 +60,7 @@ export async function resolve(name: string, options: ResolveOptions = {}): Promi
 
 /** All that the daemon's resolver knows of `name`, or of an address for type "PTR". Throws `NameError`. */
 export async function lookUp(name: string, options: LookUpOptions = {}): Promise<LookUp> {
-  const { type = "A", flush = false, socketPath } = options;
+  const { type = "A", flush = false } = options;
   const what = `Cannot resolve ${name}`;
   const bytes = new TextEncoder().encode(name);
   const record = new ProtocolRecord().reset(OP.resolve);
@@ -68,7 +70,7 @@ export async function lookUp(name: string, options: LookUpOptions = {}): Promise
   else record.length = bytes.length;
   record.arg0 = RecordType[type];
   record.arg1 = flush ? 1 : 0;
-  const rest = await ask(record, what, socketPath, address === null ? bytes : undefined);
+  const rest = await ask(record, what, options, address === null ? bytes : undefined);
   if (record.arg0 !== Outcome.found) throw nameError(what, record, type);
   const names = new TextDecoder().decode(rest.subarray(0, record.arg3)).split("\0").slice(0, -1);
   const view = new DataView(rest.buffer, rest.byteOffset + record.arg3, rest.length - record.arg3);
@@ -84,8 +86,8 @@ export async function lookUp(name: string, options: LookUpOptions = {}): Promise
 }
 
 /** The first address of `hostname` as int32. */
-export async function resolveOne(hostname: string, socketPath?: string): Promise<number> {
-  const [first] = await resolve(hostname, { socketPath });
+export async function resolveOne(hostname: string, options: ResolveOptions): Promise<number> {
+  const [first] = await resolve(hostname, options);
   return parseIp(first)!;
 }
 

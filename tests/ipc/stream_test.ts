@@ -263,7 +263,7 @@ Deno.test("filler: it is drained when the connection is made and not before, and
   assertEquals(written, false, "more than the socket holds cannot be written yet");
   const outcome = new ProtocolRecord().reset(OP.outcome);
   outcome.id = 77n;
-  await ask(outcome, "outcome", socketPath);
+  await ask(outcome, "outcome", { socketPath });
   assertEquals([outcome.arg0, outcome.arg1], [0, 1]);
 
   const [handle, socket] = stack.last;
@@ -291,7 +291,7 @@ Deno.test("a quiet connect that fails is a closed connection, and the outcome te
   assertEquals(await channel.socket.read(new Uint8Array(1)), null);
   const outcome = new ProtocolRecord().reset(OP.outcome);
   outcome.id = 78n;
-  await ask(outcome, "outcome", socketPath);
+  await ask(outcome, "outcome", { socketPath });
   assertEquals([outcome.arg0, outcome.arg1], [ECONNREFUSED, 0]);
   using second = await Channel.open(socketPath);
   await assertRejects(() => second.exchange(record, "again"), Deno.errors.AlreadyExists);

@@ -124,7 +124,7 @@ export function addForward(program: Command, io: Io, finish: Finish): void {
         io,
         ["lvl-ip forward 80:127.0.0.1:8080", "the host's web server, on the stack"],
         ["lvl-ip forward -L 8080:192.168.99.1:80", "http://127.0.0.1:8080/ is that one"],
-        ["lvl-ip forward 2222:127.0.0.1:22 53:127.0.0.1:53/udp", "several, UDP too"],
+        ["lvl-ip forward 2222:127.0.0.1:22 53:127.0.0.1:53/udp"],
       ) + "\n\nExit status: 0 after Ctrl-C, 1 if a port cannot be had or the daemon ends.",
     )
     .action(async (rules = [], options) => {

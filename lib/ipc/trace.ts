@@ -103,10 +103,10 @@ export class Trace implements AsyncIterable<ProbeAnswer>, Disposable {
 export async function openTrace(host: string, options: TraceOptions = {}): Promise<Trace> {
   const { kind = "udp", source, socketPath } = options;
   const record = new ProtocolRecord().reset(OP.trace);
-  const address = await resolveOne(host, socketPath);
+  const address = await resolveOne(host, { socketPath });
   record.remote.set(address, 0);
   record.arg0 = TRACE_KIND[kind];
-  if (source !== undefined) record.local.set(await resolveOne(source, socketPath), 0);
+  if (source !== undefined) record.local.set(await resolveOne(source, { socketPath }), 0);
   const channel = await Channel.open(socketPath);
   try {
     await channel.exchange(record, `Cannot trace the path to ${host}`);

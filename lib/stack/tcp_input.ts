@@ -4,7 +4,7 @@ import { abort } from "../tcp/user_calls.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { DROP } from "../wire/drop.ts";
 import { IP_PROTOCOL } from "../wire/ipv4.ts";
-import { ACK, parseTcp, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, FIN, parseTcp, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
 import type { Arrival } from "./arrival.ts";
 import { Connection } from "./connection.ts";
 import { giveWay, touch } from "./connections.ts";
@@ -25,6 +25,10 @@ export function tcpInput(core: Core, arrival: Arrival, now: number): void {
   if (drop !== DROP.none) return core.drop(drop);
   if (!arrival.isVerified && !isChecksumGood(arrival)) return core.drop(DROP.tcpChecksum);
   if (segment.sourcePort === 0 || segment.destinationPort === 0) return core.drop(DROP.tcpPortInvalid);
+  const { flags } = segment;
+  if (core.tcpSettings.dropSynFin && (flags & SYN) !== 0 && (flags & FIN) !== 0) {
+    return core.drop(DROP.tcpSynFin);
+  }
   segment.ecn = ip.ecn;
   segment.gsoSize = arrival.gsoSize;
   const { sourcePort, destinationPort } = segment;

@@ -68,21 +68,21 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
 function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const { rcv } = tcb;
   const length = segmentLength(seg);
-  const isReset = (seg.flags & RST) !== 0;
+  const isControl = (seg.flags & (RST | SYN)) !== 0;
   if (failsPaws(tcb, seg, now)) {
     answerUnacceptable(tcb, seg.payloadLength, now);
     return false;
   }
   const end = advance(seg.seq, length);
   const edge = advance(rcv.nxt, acceptedWindow(tcb));
-  // Of a full window the next ACK stands at its end, and is as good as any; a reset there is outside (RFC 5961 3.2).
-  const isInside = lt(seg.seq, edge) || (seg.seq === edge && (!isReset || edge === rcv.nxt));
+  // Who has filled the window stands at its end, with ACKs as good as any; a reset or SYN there is outside (RFC 5961 3.2).
+  const isInside = lt(seg.seq, edge) || (seg.seq === edge && (!isControl || edge === rcv.nxt));
   const acceptable = geq(end, rcv.wup) && isInside;
   if (acceptable) {
     tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
   }
-  if (isReset) return false;
+  if ((seg.flags & RST) !== 0) return false;
   if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
     if (length > 0 && lt(seg.seq, rcv.nxt)) {

@@ -43,11 +43,15 @@ export interface TcpSettings {
   delayedAckMaxUs: number;
   /** How many ACKs go out without delay at the start and after trouble; Linux has 16, other systems none. */
   quickAcks: number;
+  /** A reset does not end TIME-WAIT (RFC 1337 3, fix F1); `net.ipv4.tcp_rfc1337`. */
+  rfc1337: boolean;
+  /** Segments with both SYN and FIN are dropped, as fingerprinting tools send them (FreeBSD's drop_synfin). */
+  dropSynFin: boolean;
   /**
    * FreeBSD's choices instead of Linux's where RFC 9293 leaves one: every second segment is acknowledged at once however
    * small, and a FIN; our FIN is repeated with such an ACK until it is acknowledged; what the receive buffer has room for
    * is taken although an unscaled window cannot say so much; in TIME-WAIT nothing without ACK is answered; a reset is
-   * ECONNRESET in CLOSE-WAIT too; and SO_ERROR tells nothing that has not ended the connection.
+   * ECONNRESET in CLOSE-WAIT too, and announces no window; and SO_ERROR tells nothing that has not ended the connection.
    */
   bsd: boolean;
   /**
@@ -120,6 +124,8 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   delayedAckMinUs: 40_000,
   delayedAckMaxUs: 200_000,
   quickAcks: 16,
+  rfc1337: false,
+  dropSynFin: false,
   bsd: false,
   icmpEndsConnect: "any",
   rfc5961: true,

@@ -34,6 +34,7 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_window_scaling: flag("windowScaling"),
   tcp_ecn: count("ecn"),
   tcp_ecn_fallback: number((n) => ({ ecnSynRetries: n === 0 ? Infinity : 0 })),
+  tcp_rfc1337: flag("rfc1337"),
   tcp_congestion_control: (value) =>
     (CONGESTION_ALGORITHMS as readonly string[]).includes(value.trim()) ? { congestion: value.trim() } : null,
   tcp_reordering: count("reordering"),

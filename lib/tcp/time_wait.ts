@@ -50,7 +50,7 @@ export class TimeWait {
   }
 }
 
-/** RFC 9293 3.10.7.4 in TIME-WAIT; RFC 1337: a reset does not end it; RFC 6191: a SYN may. */
+/** RFC 9293 3.10.7.4 in TIME-WAIT; RFC 1337: a reset need not end it; RFC 6191: a SYN may. */
 export function timeWaitArrives(
   wait: TimeWait,
   seg: TcpHeader,
@@ -61,8 +61,7 @@ export function timeWaitArrives(
   const length = segmentLength(seg);
   const isOld = timestamps !== null && seg.timestamps && isOlderThan(timestamps, seg.timestampValue, now);
   if ((seg.flags & RST) !== 0) {
-    // As Linux does unless tcp_rfc1337 is set: an exact reset ends it.
-    return seg.seq === receiveNext ? TimeWaitAnswer.END : TimeWaitAnswer.NONE;
+    return seg.seq === receiveNext && !settings.rfc1337 ? TimeWaitAnswer.END : TimeWaitAnswer.NONE;
   }
   if ((seg.flags & (SYN | ACK)) === SYN && !isOld && isNewIncarnation(wait, seg)) {
     return TimeWaitAnswer.REOPEN;

@@ -58,7 +58,7 @@ export function sendReset(tcb: Tcb, out: TcpHeader, now: number): boolean {
   out.seq = tcb.snd.nxt;
   out.ack = tcb.rcv.nxt;
   out.flags = RST | ACK;
-  out.window = Math.min(receiveWindow(tcb) >> tcb.rcv.scale, MAX_FIELD);
+  out.window = tcb.settings.bsd ? 0 : Math.min(receiveWindow(tcb) >> tcb.rcv.scale, MAX_FIELD);
   if (tcb.options.timestamps) {
     out.timestamps = true;
     out.timestampValue = timestampOf(tcb, now);

@@ -1,5 +1,6 @@
 import { probedMss } from "./mtu_probe.ts";
 import { advance, distance, gt } from "./seq.ts";
+import { State } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** RFC 7323 2.3: the largest shift. */
@@ -19,7 +20,10 @@ export function receiveWindow(tcb: Tcb): number {
 /** What is taken of what the peer sends: what was announced; or, where the field could not say it, what there is room for. */
 export function acceptedWindow(tcb: Tcb): number {
   const announced = receiveWindow(tcb);
-  return tcb.settings.bsd && tcb.rcv.scale === 0 ? Math.max(announced, freeSpace(tcb)) : announced;
+  const { settings, rcv, passive, state } = tcb;
+  // A listener has no buffer for those that are half open (FreeBSD's syncache).
+  const hasBuffer = !passive || state !== State.SYN_RECEIVED;
+  return settings.bsd && rcv.scale === 0 && hasBuffer ? Math.max(announced, freeSpace(tcb)) : announced;
 }
 
 /** Room in the receive buffer, and the most that it may have. */

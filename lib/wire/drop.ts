@@ -116,6 +116,8 @@ export const DROP = {
   ipTtlExceeded: 65,
   /** What a device said of a packet's checksum or segments contradicts the packet. */
   frameOffloadInvalid: 66,
+  /** SYN and FIN at once, where the settings say that nobody does so honestly. */
+  tcpSynFin: 67,
 } as const;
 
 /** One of the values of {@link DROP}; 0 (`DROP.none`): the packet is good. */

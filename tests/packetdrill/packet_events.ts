@@ -49,6 +49,10 @@ export class PacketEvents {
     }
     if (spec.type === "tcp" && spec.direction === "inbound") {
       if (underTest === null || underTest.state === "listening") return this.#newPeer(spec);
+      // A socket that neither listens nor connects: somebody sends to its port all the same.
+      if (underTest.state === "new" && underTest.remotePort === 0) {
+        underTest.remotePort = this.#nextPeerPort++;
+      }
     }
     if (underTest === null) {
       throw new Mismatch("no socket that this packet could belong to", timed.event.line);

@@ -30,6 +30,7 @@ const FREEBSD: Record<string, Mapping> = {
   recvspace: count("receiveBuffer"),
   sendspace: count("sendBuffer"),
   delacktime: (value) => ({ delayedAckMinUs: Number(value) * MS, delayedAckMaxUs: Number(value) * MS }),
+  drop_synfin: flag("dropSynFin"),
   insecure_rst: withoutRfc5961,
   insecure_syn: withoutRfc5961,
   initcwnd_segments: count("initialWindow"),
@@ -104,6 +105,7 @@ export const FREEBSD_DEFAULTS: Readonly<Settings> = {
   // It delays ACKs from the first segment on, and acknowledges every second one however small.
   quickAcks: 0,
   bsd: true,
+  rfc1337: true,
   icmpEndsConnect: "hard",
   ecnSynRetries: 1,
   mtuProbing: 0,

@@ -150,6 +150,14 @@ static bool was_told(const struct lvlip_datagram *header) {
   return false;
 }
 
+ssize_t lvlip_empty_datagram(int fd, uint64_t tag) {
+  struct pollfd entry = {.fd = fd, .events = POLLIN};
+  struct lvlip_record record;
+  if (real->poll(&entry, 1, 0) <= 0 || (entry.revents & POLLHUP) == 0) return 0;
+  /* Shut down by the program itself, or left alone. */
+  return lvlip_names(tag, &record) == 0 ? 0 : fail(ENETDOWN);
+}
+
 ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int flags) {
   if ((flags & MSG_ERRQUEUE) != 0) return take_queued_error(fd, tag, message, flags);
   for (;;) {
@@ -157,6 +165,7 @@ ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int
     /* Waits, or not, as the descriptor and the flags say; who takes the message is settled below. */
     ssize_t seen = real->recv(fd, &header, HEADER, MSG_PEEK | (flags & MSG_DONTWAIT));
     if (seen < 0) return -1;
+    if (seen == 0 && lvlip_empty_datagram(fd, tag) < 0) return -1;
     bool framed = is_header(&header, seen, tag);
     if (framed && (header.flags & LVLIP_DATAGRAM_ERROR) != 0) {
       bool queued = (header.flags & LVLIP_DATAGRAM_QUEUED) != 0;

@@ -234,6 +234,8 @@ ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int
 ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, int flags);
 /* read(2) found a header in front of a message: takes it away. */
 ssize_t lvlip_datagram_strip(int fd, void *buffer, ssize_t length);
+/* Reading gave 0: an empty message, or that there is no daemon any more, which is -1 with ENETDOWN. */
+ssize_t lvlip_empty_datagram(int fd, uint64_t tag);
 int lvlip_take_datagram_error(int fd, uint64_t tag);
 /* Whether an error of the queue (IP_RECVERR) is what can be read next. */
 bool lvlip_has_queued_error(int fd, uint64_t tag);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 ssize_t lvlip_end_of_stream(int fd, uint64_t tag) {
+  if (is_datagram(tag)) return lvlip_empty_datagram(fd, tag);
   if (!is_stream_data(tag)) return 0;
   struct pollfd entry = {.fd = fd, .events = POLLIN};
   if (poll(&entry, 1, 0) <= 0 || (entry.revents & POLLHUP) == 0) return 0;

@@ -77,7 +77,7 @@ export class AcceptRole implements Role {
     }
     const [ours, programEnd] = pair;
     const handle = stack.accept(client.handle);
-    const role = new StreamRole();
+    const role = new StreamRole(0, true);
     const stream = handle < 0 ? null : service.adopt(ours, client.peer, role);
     if (stream === null) {
       if (handle < 0) host.close(ours);

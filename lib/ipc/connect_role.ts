@@ -61,7 +61,7 @@ export class ConnectRole implements Role {
       }
     }
     if ((ready & READY_WRITE) === 0) return false;
-    client.role = new StreamRole(this.#filler);
+    client.role = new StreamRole(this.#filler, this.#quiet);
     if (!this.#quiet) answerWithNames(client, service, OP.connect);
     return true;
   }

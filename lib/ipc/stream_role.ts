@@ -32,8 +32,13 @@ export class StreamRole implements Role {
   /** errno the connection ended with. */
   #outcome = 0;
 
-  constructor(filler = 0) {
+  /** It stands for a socket of the kernel's, which a program that is killed closes like any other. */
+  readonly #isSocket: boolean;
+
+  /** `isSocket`: the program uses it as a socket, by the preloaded library. */
+  constructor(filler = 0, isSocket = false) {
     this.#filler = filler;
+    this.#isSocket = isSocket;
   }
 
   /** Its listener has gone, perhaps before the program took it: unless anything came from there it is to be reset. */
@@ -176,10 +181,10 @@ export class StreamRole implements Role {
     return true;
   }
 
-  /** The program closed: so does TCP, unless the program was killed in the middle of things. */
+  /** The program closed: so does TCP, unless it was a client of the daemon's that was killed in the middle of things. */
   #close(client: ClientSocket, service: Service, now: number): void {
     const midway = client.hungUp && !this.#networkEnded && this.#outcome === 0;
-    if (midway && service.host.wasKilled(client.fd, client.peer.pid)) {
+    if (midway && !this.#isSocket && service.host.wasKilled(client.fd, client.peer.pid)) {
       return this.#abort(client, service, now);
     }
     service.stack.close(service.detach(client), now);

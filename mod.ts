@@ -39,6 +39,7 @@ export type {
   ProbeAnswer,
   ResolveOptions,
   RouteStatus,
+  StatusOptions,
   TraceOptions,
 } from "./lib/ipc/client.ts";
 export { Frame } from "./lib/buffer/frame.ts";

@@ -81,6 +81,7 @@ const RULES: readonly Rule[] = [
     room: "lib/ipc/ (client)",
     paths: IPC_CLIENT,
     allows: ["lib/wire/address.ts", "lib/resolver/types.ts", "lib/errno.ts", "node:"],
+    allowsTypes: ["lib/tcp/info.ts"],
   },
   { room: "lib/ipc/", allows: ["lib/stack/", "lib/resolver/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
   // The daemon's process, which puts the rooms together: all of them but the command line.

@@ -122,9 +122,9 @@ export function addForward(program: Command, io: Io, finish: Finish): void {
       "after",
       examples(
         io,
-        ["lvl-ip forward 80:127.0.0.1:8080", "the host's web server, on the stack"],
+        ["lvl-ip forward 80:127.0.0.1:8080", "the stack's port 80"],
         ["lvl-ip forward -L 8080:192.168.99.1:80", "http://127.0.0.1:8080/ is that one"],
-        ["lvl-ip forward 2222:127.0.0.1:22 53:127.0.0.1:53/udp"],
+        ["lvl-ip forward 22:127.0.0.1:22 53:127.0.0.1:53/udp"],
       ) + "\n\nExit status: 0 after Ctrl-C, 1 if a port cannot be had or the daemon ends.",
     )
     .action(async (rules = [], options) => {

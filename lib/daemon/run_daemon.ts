@@ -44,7 +44,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       stack,
       host: new LinuxUnixHost(poller),
       configure: (request, mayChange, now) => answerNetwork(stack.network, request, mayChange, now),
-      describe: (now) => status.describe(server, now),
+      describe: (now, withInfo) => status.describe(server, now, withInfo),
       uid: Deno.uid() ?? 0,
       gid: config.gid,
       names: new NameFiles(config, warn),

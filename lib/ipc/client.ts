@@ -68,6 +68,11 @@ export interface ListenDatagramOptions {
   socketPath?: string;
 }
 
+export interface StatusOptions {
+  info?: boolean;
+  socketPath?: string;
+}
+
 /**
  * Opens a TCP connection through the stack. Throws `DaemonUnreachableError`, `Deno.errors.ConnectionRefused`,
  * `TimedOut`, `NetworkUnreachable`...; each has errno's name in `code`.
@@ -183,9 +188,13 @@ function closeOn<T extends Disposable>(signal: AbortSignal | undefined, socket: 
   return socket;
 }
 
-/** What the daemon is doing: its address, connections, counters, neighbours and routes. */
-export async function status(options: { socketPath?: string } = {}): Promise<DaemonStatus> {
+/**
+ * What the daemon is doing: its address, connections, counters, neighbours and routes. `info`: with each connection's
+ * TCP_INFO.
+ */
+export async function status(options: StatusOptions = {}): Promise<DaemonStatus> {
   const record = new ProtocolRecord().reset(OP.status);
+  record.arg0 = options.info ? 1 : 0;
   const bytes = await ask(record, "Cannot read the daemon's status", options);
   return JSON.parse(new TextDecoder().decode(bytes));
 }

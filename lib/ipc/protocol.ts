@@ -61,7 +61,7 @@
  *   record of op `probe`: arg0 = the number; errno 0 and remote = who answered, or errno not 0, remote = who reported it
  *   (zeros: this host); arg1 = the MTU that was named or 0, arg2 = round trip in microseconds, arg3 = TTL with which it came,
  *   arg4 = ICMP type * 256 + code, -1 if there was no ICMP error.
- * - `status`: the answer is followed by `length` bytes of JSON, a `DaemonStatus`.
+ * - `status`: arg0 = 1: with each connection's TCP_INFO. The answer is followed by `length` bytes of JSON, a `DaemonStatus`.
  * - `outcome`: id = a stream's id, of now or of a while ago. The answer's arg0 is 0 (open, or ended by FIN) or the
  *   errno the stream ended with, arg1 is 1 while a connect is under way; errno ENOENT if the id is not known. With arg0 = 1 in the
  *   request the errno is given once, as SO_ERROR is.
@@ -83,6 +83,8 @@
  * (op, magic, version) or EINVAL (a field) and the connection is closed.
  */
 import type { LinkInfo } from "./network_messages.ts";
+
+import type { TcpInfo } from "../tcp/info.ts";
 
 /** The payload of an echo request: byte `offset` of it. */
 export function echoByte(offset: number): number {
@@ -314,16 +316,19 @@ export interface DaemonStatus {
 }
 
 export interface ConnectionStatus {
-  kind: "stream" | "listener" | "echo";
-  /** RFC 9293 3.3.2, as ss(8) spells it: "ESTAB", "LISTEN", ... */
+  /** TCP connection and listener, UDP, ICMP echo, raw. A "stream" without a peer is a socket that is bound only. */
+  kind: "stream" | "listener" | "datagram" | "echo" | "raw";
+  /** Of a raw socket: the IP protocol. */
+  protocol?: number;
+  /** RFC 9293 3.3.2, as ss(8) spells it: "ESTAB", "LISTEN", ...; of datagrams "ESTAB" with one peer, else "UNCONN". */
   state: string;
   localAddress: string;
   localPort: number;
   remoteAddress: string;
   remotePort: number;
-  /** Bytes received that the program has not taken yet. */
+  /** Bytes received that the program has not taken yet; of a listener: connections that wait to be accepted. */
   receiveQueue: number;
-  /** Bytes that the peer has not acknowledged yet. */
+  /** Bytes that the peer has not acknowledged yet; of a listener: its backlog. */
   sendQueue: number;
   /** Congestion window, bytes. */
   congestionWindow: number;
@@ -334,6 +339,10 @@ export interface ConnectionStatus {
   /** The program that holds it; 0 if none does (it is closing). */
   pid: number;
   uid: number;
+  /** The program's name, as /proc/PID/comm has it; "" if it is not known. */
+  program: string;
+  /** Of a connection, if it was asked for: TCP_INFO by Linux's names. */
+  info?: TcpInfo;
 }
 
 export interface NeighbourStatus {

@@ -132,6 +132,7 @@ function checkFields(record: ProtocolRecord): number {
   }
   if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
+  if (op === OP.status && record.arg0 >>> 1 !== 0) return EINVAL;
   if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 4)) return EINVAL;
   if (op === OP.trace && (record.arg0 < 1 || record.arg0 > 3 || remote.family !== FAMILY_IPV4)) return EINVAL;
   if (op === OP.serves && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
@@ -220,7 +221,8 @@ function pass(client: ClientSocket, service: Service): number {
 }
 
 function status(client: ClientSocket, service: Service, record: ProtocolRecord, now: number): number {
-  answerText(client, service, record.reset(OP.status), service.describe(now));
+  const text = service.describe(now, record.arg0 === 1);
+  answerText(client, service, record.reset(OP.status), text);
   return 0;
 }
 

@@ -42,8 +42,8 @@ export interface ServerOptions {
   host: UnixHost;
   /** Where it is written which name servers to ask; none are known without it. */
   names?: NameSource;
-  /** What `status` answers with: a `DaemonStatus` as JSON. */
-  describe: (now: number) => string;
+  /** What `status` answers with: a `DaemonStatus` as JSON, with each connection's TCP_INFO if that is asked for. */
+  describe: (now: number, withInfo: boolean) => string;
   /** What serves `network`; none: those requests are refused. */
   configure?: Configure;
   /** Who may use the daemon besides root. */

@@ -68,7 +68,7 @@ export class Service {
   constructor(
     readonly stack: SocketLayer,
     readonly host: UnixHost,
-    readonly describe: (now: number) => string,
+    readonly describe: (now: number, withInfo: boolean) => string,
     readonly ownerUid: number,
     readonly configure: Configure,
     nameSource: NameSource | null,

@@ -36,6 +36,11 @@ export class Listener {
     return this.acceptable;
   }
 
+  /** The backlog. */
+  get limit(): number {
+    return this.backlog;
+  }
+
   /** Linux counts so that a backlog of n takes n + 1 connections. */
   get isFull(): boolean {
     return this.acceptable > this.backlog;

@@ -27,6 +27,7 @@ import { advanceReassembly } from "./reassembly.ts";
 import { StreamSocket } from "./socket.ts";
 import { nameOf } from "./socket_name.ts";
 import { getSocketOption, setSocketOption, takeSocketError } from "./socket_options.ts";
+import { reportSockets, type SocketReport } from "./socket_report.ts";
 import { type Datagram, type Notice, SHUT_WR, SocketKind, type SocketName } from "./socket_types.ts";
 import {
   abortStream,
@@ -357,6 +358,11 @@ export class Stack {
   /** The handles of all sockets. */
   *sockets(): Iterable<number> {
     for (const socket of this.core.sockets) yield socket.handle;
+  }
+
+  /** Every socket that is bound and is no connection: these `connections` tells. */
+  reports(): Iterable<SocketReport> {
+    return reportSockets(this.core);
   }
 
   private stream(handle: number): StreamSocket | number {

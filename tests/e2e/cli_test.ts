@@ -137,7 +137,7 @@ test("status of a real daemon", async (world) => {
   await open.waitFor("one");
   const page = await world.run(["status"]);
   assertEquals(page.code, 0, page.stderr);
-  assertMatch(page.stdout, /^ESTAB +10\.0\.0\.4:[0-9]+ +10\.0\.0\.5:2048 +0 +0 /m);
+  assertMatch(page.stdout, /^tcp +ESTAB +0 +0 +10\.0\.0\.4:[0-9]+ +10\.0\.0\.5:2048 /m);
   assertMatch(page.stdout, /^10\.0\.0\.5 +[0-9a-f:]{17} +REACHABLE +tap0$/m);
   assertMatch(page.stdout, /^default +10\.0\.0\.5 +tap0$/m);
   const { connections } = JSON.parse((await world.run(["status", "--json"])).stdout);

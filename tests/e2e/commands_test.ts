@@ -184,3 +184,41 @@ test("forward joins ports of the stack and of the host, both ways, TCP and UDP",
   assertEquals((await forward.finished()).code, 0);
   await open.finished();
 });
+
+test("status lists every kind of socket with its owner, and watches", async (world) => {
+  await using _server = await world.serve(
+    `s = socket.create_server(("10.0.0.5", 2048)); print("up")\nc, _ = s.accept(); c.sendall(b"x" * 5000); c.recv(1)`,
+  );
+  await using open = await world.host.spawn([...lvlIp, "connect", "10.0.0.5:2048"], { stdin: "" });
+  await open.waitFor("x");
+  await using _listener = await world.start(["listen", "-v", "80"], { stdin: "" });
+  await using _datagrams = await world.start(["listen", "-uv", "53"], { stdin: "" });
+  await using _ping = await world.host.spawn([...lvlIp, "ping", "10.0.0.5"]);
+  await _ping.waitFor("icmp_seq=1");
+  const show = async (...args: string[]) => {
+    const { code, stdout, stderr } = await world.run(["status", ...args]);
+    assertEquals([code, stderr], [0, ""]);
+    return stdout.trimEnd().split("\n").slice(1).map((line) => line.replace(/ +/g, " "));
+  };
+  assertMatch(
+    (await show("-uw")).join("\n"),
+    /^udp UNCONN 0 0 \*:53 \*:\* - - - \S+\/\d+\nicmp UNCONN [^\n]+\/\d+$/,
+  );
+  assertMatch((await show("-tl")).join("\n"), /^tcp LISTEN 0 128 \*:80 \*:\* - - - \S+\/\d+$/);
+  const [row, ...info] = await show("-i", "state", "established", "dport", "=", ":2048");
+  assertMatch(row, /^tcp ESTAB 0 0 10\.0\.0\.4:\d+ 10\.0\.0\.5:2048 [0-9.]+ \d+ 0 \S+\/\d+$/);
+  assertMatch(
+    info.join(""),
+    /^ ts sack cubic wscale:\d+,\d+ rto:[0-9.]+ rtt:[0-9.]+\/[0-9.]+ .*mss:1448 .*bytes_received:5000 /,
+  );
+  await using watch = await world.host.spawn([...lvlIp, "status", "--watch", "0.05", "--json"]);
+  await watch.waitFor(/"rates":\{"seconds":0\.\d+.*\n/);
+  watch.kill("SIGINT");
+  assertEquals((await watch.finished()).code, 0);
+  const lines = watch.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert(
+    lines[0].connections.some(({ info }: { info?: { tcpi_bytes_received: number } }) =>
+      info?.tcpi_bytes_received === 5000
+    ),
+  );
+});

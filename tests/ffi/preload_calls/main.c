@@ -72,6 +72,9 @@ int main(int count, char **words) {
   test_options();
   test_datagrams();
   if (on_stack) test_echo();
+  test_ancillary();
+  test_error_queue();
+  test_raw();
   test_names();
   test_processes();
   test_threads();

@@ -5,8 +5,10 @@
 import { dirname, join, resolve } from "node:path";
 import { HostError } from "../lib/host/command.ts";
 import { buildPreload, PRELOAD_EMBEDDED } from "../lib/host/preload_build.ts";
+import { runtimeLock } from "./runtime_lock.ts";
 
 const root = join(import.meta.dirname!, "..");
+const lock = join(root, "dist", "runtime.lock");
 const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
 
 /**
@@ -21,6 +23,7 @@ const args = [
   "--allow-all",
   // A permission that is missing after all is an error to report, not a question to ask on the terminal.
   "--no-prompt",
+  `--lock=${lock}`,
   "--exclude=node_modules",
   "--include=lib/daemon_worker.ts",
   "--include=dist/preload/liblevelip.so",
@@ -30,6 +33,8 @@ const args = [
 ];
 
 Deno.mkdirSync(dirname(output), { recursive: true });
+Deno.mkdirSync(dirname(lock), { recursive: true });
+Deno.writeTextFileSync(lock, runtimeLock(Deno.readTextFileSync(join(root, "deno.lock"))));
 const library = decodeURIComponent(PRELOAD_EMBEDDED.pathname);
 Deno.mkdirSync(dirname(library), { recursive: true });
 try {

@@ -42,6 +42,11 @@ export class Bench {
     readonly signal: AbortSignal,
   ) {}
 
+  /** Something that whoever reads the results should know: what is left out, and why. */
+  note(text: string): void {
+    this.results.notes.push(text);
+  }
+
   /** Starts all candidates, measures every case of each in turn, as often as is asked, and ends them. */
   async compare(scenario: string, cases: readonly Case<Contestant>[]): Promise<void> {
     await using stack = new AsyncDisposableStack();

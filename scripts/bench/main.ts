@@ -1,104 +1,93 @@
 /** `deno task bench`: measures the stack beside the kernel's and others'. See `--help`. */
-import { Command, Option } from "commander";
 import { styleFor } from "../../lib/host/style.ts";
-import { Bench, type Scenario, type Settings } from "./bench.ts";
+import { hasNamespaces } from "../../tests/support/netns.ts";
+import { Bench, type Scenario } from "./bench.ts";
 import { buildPrograms } from "./build.ts";
-import { type Candidate, CANDIDATES } from "./candidates.ts";
+import { describeMachine, type Machine, machineLine } from "./machine.ts";
+import { type Options, readOptions, settingsOf } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { Results } from "./results.ts";
 import { bulk } from "./scenarios/bulk.ts";
 import { flows, rtt } from "./scenarios/growth.ts";
 import { idle } from "./scenarios/idle.ts";
 import { connections, ping, requests } from "./scenarios/latency.ts";
+import { programs } from "./scenarios/programs.ts";
 import { startUp } from "./scenarios/start_up.ts";
-import { scenarioTables } from "./table.ts";
+import { scenarioTables, targetTable } from "./table.ts";
+import { targets } from "./targets.ts";
 
-const SCENARIOS: readonly Scenario[] = [bulk, requests, connections, ping, idle, startUp, flows, rtt];
+const SCENARIOS: readonly Scenario[] = [
+  bulk,
+  requests,
+  connections,
+  ping,
+  programs,
+  idle,
+  startUp,
+  flows,
+  rtt,
+];
 
-interface Options {
-  quick: boolean;
-  only?: Scenario[];
-  candidates?: Candidate[];
-  repetitions?: number;
-  json?: string;
-}
+const style = styleFor(Deno.stdout);
 
-/** Picks by name; throws a RangeError for a name that is none. */
-function pick<T extends { name: string }>(all: readonly T[], list: string, what: string): T[] {
-  const names = list.split(",");
-  const unknown = names.find((name) => !all.some((each) => each.name === name));
-  if (unknown !== undefined) {
-    throw new RangeError(
-      `There is no ${what} '${unknown}': there are ${all.map(({ name }) => name).join(", ")}`,
-    );
+/** Measures what is asked for, and shows each table when it is complete. Throws when `signal` says stop. */
+async function measure(
+  options: Options,
+  results: Results,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  progress.show("compiling");
+  const wanted = new Set([...options.candidates.map(({ name }) => name), "executable"]);
+  const built = await buildPrograms(wanted);
+  results.notes.push(...built.notes);
+  const bench = new Bench(settingsOf(options), options.candidates, built, results, progress, signal);
+  for (const scenario of options.only) {
+    await scenario.run(bench);
+    progress.clear();
+    console.log(scenarioTables(results, scenario.name, scenario.what, style));
   }
-  return all.filter(({ name }) => names.includes(name));
 }
 
-function settingsOf({ quick, repetitions }: Options): Settings {
-  return quick
-    ? { repetitions: repetitions ?? 1, seconds: 0.5, warmUp: 0.5, quick }
-    : { repetitions: repetitions ?? 5, seconds: 2, warmUp: 1, quick };
-}
-
-function program(): Command {
-  return new Command("bench")
-    .description("Measures the stack beside the kernel's and others', in private network namespaces")
-    .option("--quick", "one short repetition: a first look", false)
-    .addOption(
-      new Option("--only <names>", `scenarios: ${SCENARIOS.map(({ name }) => name).join(",")}`)
-        .argParser((list) => pick(SCENARIOS, list, "scenario")),
-    )
-    .addOption(
-      new Option("--candidates <names>", `stacks: ${CANDIDATES.map(({ name }) => name).join(",")}`)
-        .argParser((list) => pick(CANDIDATES, list, "candidate")),
-    )
-    .option("--repetitions <n>", "how often everything is measured", Number)
-    .option("--json <file>", "write all figures to a file");
+/** The targets of the run, what was left out, and where it ran; and the files that were asked for. */
+async function report(options: Options, results: Results, machine: Machine): Promise<void> {
+  const reached = targets(results);
+  const measured = reached.filter(({ met }) => met !== null);
+  if (measured.length > 0) console.log(targetTable(measured, style));
+  for (const note of results.notes) console.log(note);
+  console.log(machineLine(machine));
+  if (options.json !== undefined) {
+    const { figures, notes } = results;
+    const everything = { machine, settings: settingsOf(options), notes, targets: reached, figures };
+    await Deno.writeTextFile(options.json, `${JSON.stringify(everything, null, 1)}\n`);
+  }
+  if (options.svg !== undefined) {
+    const { plot } = await import("./plot.ts");
+    await Deno.writeTextFile(options.svg, plot(results, machineLine(machine)));
+  }
 }
 
 async function main(): Promise<number> {
-  const options = program().parse(["deno", "bench", ...Deno.args]).opts<Options>();
-  const style = styleFor(Deno.stdout);
+  const options = readOptions(Deno.args, SCENARIOS);
+  if (!hasNamespaces()) return 1;
   const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => stop.abort());
+  }
   const results = new Results();
   const progress = new Progress(Deno.stderr, styleFor(Deno.stderr));
-  const candidates = options.candidates ?? CANDIDATES;
-  progress.show("compiling");
-  const programs = await buildPrograms(new Set([...candidates.map(({ name }) => name), "executable"]));
-  for (const note of programs.notes) console.log(note);
-  const bench = new Bench(
-    settingsOf(options),
-    candidates,
-    programs,
-    results,
-    progress,
-    stop.signal,
-  );
+  const machine = await describeMachine();
   try {
-    for (const scenario of options.only ?? SCENARIOS) {
-      await scenario.run(bench);
-      progress.clear();
-      console.log(scenarioTables(results, scenario.name, scenario.what, style));
-    }
+    await measure(options, results, progress, stop.signal);
   } catch (error) {
+    // What is being measured may end by the same signal, and say so first.
+    if (!stop.signal.aborted) throw error;
+    return 130;
+  } finally {
     progress.clear();
-    if (stop.signal.aborted) return 130;
-    throw error;
   }
-  if (options.json !== undefined) {
-    await Deno.writeTextFile(options.json, JSON.stringify(results.figures, null, 1) + "\n");
-  }
+  await report(options, results, machine());
   return 0;
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exit(await main());
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    Deno.exit(2);
-  }
-}
+if (import.meta.main) Deno.exit(await main());

@@ -32,6 +32,8 @@ export function summarize({ values }: Figure): Summary {
 /** All figures of a run, in the order in which they were first recorded. */
 export class Results {
   readonly figures: Figure[] = [];
+  /** What was left out, and why. */
+  readonly notes: string[] = [];
 
   record(scenario: string, name: string, candidate: string, values: Record<string, number>): void {
     for (const [unit, value] of Object.entries(values)) {

@@ -2,6 +2,7 @@
 import { formatTable } from "../../lib/cli/output.ts";
 import type { Style } from "../../lib/host/style.ts";
 import { type Figure, type Results, summarize } from "./results.ts";
+import type { Target } from "./targets.ts";
 
 /** Three significant digits, without an exponent; whole numbers from 100 on. */
 export function formatNumber(value: number): string {
@@ -36,4 +37,12 @@ function unitTable(figures: Figure[], style: Style): string {
   const columns = [{ title: "" }, ...cases.map((title) => ({ title, right: true }))];
   const rows = candidates.map((candidate) => [candidate, ...cases.map((name) => cell(candidate, name))]);
   return formatTable(columns, rows, style);
+}
+
+/** What was to be reached, and what was. */
+export function targetTable(targets: readonly Target[], style: Style): string {
+  const met = (target: Target) => target.met ? "yes" : "no";
+  const columns = [{ title: "" }, { title: "target" }, { title: "got" }, { title: "met?" }];
+  const rows = targets.map((each) => [each.what, each.target, each.got, met(each)]);
+  return `${style.bold("Targets, by medians")}\n${formatTable(columns, rows, style)}`;
 }

@@ -55,7 +55,7 @@ int ping(const char *host, int count, double interval) {
     if (sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&to, sizeof to) < 0) fail("sendto");
     /* The first one waits for ARP. */
     if (hear(fd, id, htons(i)) && i > 0) latency_add(&latencies, now_ns() - sent_at);
-    usleep(interval * 1e6);
+    if (interval > 0) usleep(interval * 1e6);
   }
   printf("{\"lost\":%zu,", count - 1 - latencies.count);
   latency_print(&latencies);

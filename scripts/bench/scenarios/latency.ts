@@ -4,7 +4,6 @@ import { type Contestant, type Figures, KERNEL, STACK } from "../contestant.ts";
 import { PORT } from "../application.ts";
 
 const PARALLEL_CONNECTIONS = 16;
-const PING_INTERVAL_S = 0.001;
 
 /** What the peer says of latencies, with units. */
 function withUnits({ rate, p50, p90, p99, max }: Figures): Figures {
@@ -24,8 +23,8 @@ export const requests: Scenario = {
     const { warmUp, seconds } = bench.settings;
     await bench.compare(
       "requests",
-      [1, 1024].map((size) => ({
-        name: `${size} B`,
+      ([["1 B", 1], ["1 KB", 1024]] as const).map(([name, size]) => ({
+        name,
         measure: async (contestant: Contestant) =>
           withUnits(await contestant.peer("requests", STACK, size, 1, warmUp, seconds)),
       })),
@@ -51,14 +50,27 @@ export const connections: Scenario = {
   },
 };
 
+const WARM_UP_PINGS = 3000;
+const PING_INTERVAL_S = 0.01;
+
 export const ping: Scenario = {
   name: "ping",
   what: "ICMP echo, 56 bytes",
   async run(bench: Bench) {
-    const count = Math.round(bench.settings.seconds * 500);
-    await bench.compare("ping", [{
-      name: "ping",
-      measure: async (contestant) => withUnits(await contestant.peer("ping", STACK, count, PING_INTERVAL_S)),
-    }]);
+    const { seconds } = bench.settings;
+    const cases: [name: string, count: number, interval: number][] = [
+      ["back to back", seconds * 10_000, 0],
+      ["every 10 ms", seconds / PING_INTERVAL_S, PING_INTERVAL_S],
+    ];
+    await bench.compare(
+      "ping",
+      cases.map(([name, count, interval]) => ({
+        name,
+        measure: async (contestant) => {
+          await contestant.peer("ping", STACK, WARM_UP_PINGS, 0);
+          return withUnits(await contestant.peer("ping", STACK, count, interval));
+        },
+      })),
+    );
   },
 };

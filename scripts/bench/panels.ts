@@ -1,0 +1,114 @@
+/** What the plot shows: a panel for each question, from whatever was measured. */
+import { type Figure, type Results, summarize, type Summary } from "./results.ts";
+
+/** Values of one colour. */
+export interface Series {
+  name: string;
+  /** One for each label; null: not measured. */
+  values: (Summary | null)[];
+  dashed?: boolean;
+}
+
+export interface Panel {
+  title: string;
+  kind: "bars" | "lines";
+  /** Below the horizontal axis. */
+  labels: string[];
+  series: Series[];
+}
+
+/** A row of figures by label; null where there is none. */
+type Find = (label: string) => Figure | undefined;
+
+function row(name: string, labels: readonly string[], find: Find, dashed = false): Series {
+  const values = labels.map((label) => {
+    const figure = find(label);
+    return figure === undefined ? null : summarize(figure);
+  });
+  return { name, values, dashed };
+}
+
+/** Candidates below, a bar for each case. */
+function byCandidate(
+  results: Results,
+  title: string,
+  unit: string,
+  cases: readonly (readonly [name: string, scenario: string, of: string])[],
+): Panel {
+  const used = results.figures.filter((each) =>
+    each.unit === unit && cases.some(([, scenario, of]) => each.scenario === scenario && each.case === of)
+  );
+  const labels = [...new Set(used.map(({ candidate }) => candidate))];
+  const series = cases.map(([name, scenario, of]) =>
+    row(name, labels, (candidate) => results.find(scenario, of, unit, candidate))
+  );
+  return { title, kind: "bars", labels, series };
+}
+
+/** Programs below, how each candidate does compared with the kernel over veth. */
+function programs(results: Results): Panel {
+  const figures = results.figures.filter(({ scenario }) => scenario === "programs");
+  const labels = [...new Set(figures.map((each) => each.case))];
+  const candidates = [...new Set(figures.map(({ candidate }) => candidate))].filter((name) =>
+    name !== "veth"
+  );
+  const series = candidates.map((candidate): Series => ({
+    name: candidate,
+    values: labels.map((label) => {
+      const figure = figures.find((each) => each.case === label && each.candidate === candidate);
+      const base = figures.find((each) => each.case === label && each.candidate === "veth");
+      if (figure === undefined || base === undefined) return null;
+      const { median, min, max } = summarize(figure);
+      const of = summarize(base).median;
+      return { median: median / of, min: min / of, max: max / of };
+    }),
+  }));
+  return { title: "Unmodified programs, of the kernel's over veth", kind: "bars", labels, series };
+}
+
+/** "to, 16" or "from, 10 ms" below, a line for each candidate and direction. */
+function growth(results: Results, title: string, scenario: string, chosen: readonly string[]): Panel {
+  const figures = results.figures.filter((each) => each.scenario === scenario && each.unit === "Gbit/s");
+  const labels = [...new Set(figures.map((each) => each.case.replace(/^\w+, /, "")))];
+  const candidates = [...new Set(figures.map(({ candidate }) => candidate))].filter((each) =>
+    chosen.includes(each)
+  );
+  const series = candidates.flatMap((candidate) =>
+    ["to", "from"].map((way) =>
+      row(
+        `${candidate} ${way} kernel`,
+        labels,
+        (label) => results.find(scenario, `${way}, ${label}`, "Gbit/s", candidate),
+        way === "from",
+      )
+    )
+  );
+  return { title, kind: "lines", labels, series };
+}
+
+/** Those for which something was measured. */
+export function panelsOf(results: Results): Panel[] {
+  const panels = [
+    byCandidate(results, "Bulk, one flow, Gbit/s", "Gbit/s", [
+      ["to the kernel peer", "bulk", "to kernel, 1 flow"],
+      ["from the kernel peer", "bulk", "from kernel, 1 flow"],
+    ]),
+    byCandidate(results, "Bulk, one flow, CPU seconds a GB of the stack's processes", "CPU s/GB", [
+      ["to the kernel peer", "bulk", "to kernel, 1 flow"],
+      ["from the kernel peer", "bulk", "from kernel, 1 flow"],
+    ]),
+    byCandidate(results, "Median latency, microseconds", "p50 us", [
+      ["1 byte echoed", "requests", "1 B"],
+      ["1 KB echoed", "requests", "1 KB"],
+      ["ping", "ping", "back to back"],
+    ]),
+    byCandidate(results, "Connections a second, 16 at a time", "/s", [
+      ["accepted", "connections", "accept"],
+      ["made", "connections", "connect"],
+    ]),
+    programs(results),
+    growth(results, "Gbit/s by the number of flows", "flows", ["veth", "ours", "api", "shim", "lwip"]),
+    growth(results, "Gbit/s by the round-trip time, no offload", "rtt", ["veth", "ours"]),
+  ];
+  return panels.filter(({ labels }) => labels.length > 0);
+}

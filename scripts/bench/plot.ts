@@ -39,10 +39,12 @@ function bars(panel: Panel): echarts.SeriesOption[] {
   return series.flatMap((each, index): echarts.SeriesOption[] => [{
     type: "bar",
     name: each.name,
+    color: COLOURS[index],
     data: each.values.map((value) => value?.median ?? null),
     label: {
       show: true,
-      position: "insideBottom",
+      position: "top",
+      distance: 3,
       rotate: 90,
       align: "left",
       verticalAlign: "middle",
@@ -69,10 +71,9 @@ function draw(panel: Panel): string {
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
-    color: COLOURS,
     backgroundColor: "#fff",
     title: { text: panel.title, textStyle: { fontSize: 14 }, left: 10, top: 8 },
-    legend: { top: 32, left: 10, itemWidth: 18, itemHeight: 10, textStyle: { fontSize: 11 } },
+    legend: { top: 32, left: 10, itemGap: 26, itemWidth: 18, itemHeight: 10, textStyle: { fontSize: 11 } },
     grid: { left: 10, right: 20, top: panel.series.length > 6 ? 88 : 70, bottom: 10, containLabel: true },
     xAxis: {
       type: "category",

@@ -15,6 +15,7 @@ export function newChild(core: Core, listener: Listener, arrival: Arrival): Conn
   const { socket } = listener;
   const tcb = core.newTcb();
   inheritOptions(socket.tcb, tcb);
+  tcb.linkMss = core.segmentSizeTo(ip.source);
   tcb.timestamps.offset = timestampOffset(core, ip.destination, ip.source);
   const isLocal = core.local.has(ip.source);
   const child = new Connection(tcb, ip.destination, destinationPort, ip.source, sourcePort, isLocal);

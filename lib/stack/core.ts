@@ -29,7 +29,7 @@ import { PeerBuckets, TokenBucket } from "./rate_limit.ts";
 import { RawTable } from "./raw_table.ts";
 import { RedirectRate } from "./redirect_rate.ts";
 import { Reassembly } from "./reassembly.ts";
-import { LocalAddresses, RoutingTable } from "./routes.ts";
+import { LocalAddresses, refusal, RoutingTable } from "./routes.ts";
 import { SipHash } from "./siphash.ts";
 import { SocketTable } from "./socket_table.ts";
 import { type Notice, SocketKind } from "./socket_types.ts";
@@ -210,6 +210,16 @@ export class Core {
   firstHopMtu(destination: IpAddress): number {
     if (this.local.has(destination)) return MAX_PACKET;
     return this.routes.lookup(destination)?.mtu ?? this.links[0].mtu;
+  }
+
+  /** Largest segment that the link takes on the way to `destination`, bytes, of those that the settings allow. */
+  segmentSizeTo(destination: IpAddress): number {
+    return Math.min(this.tcpSettings.mss, this.firstHopMtu(destination) - 40);
+  }
+
+  /** Why nothing can be sent to `destination`: an errno. */
+  refusalOf(destination: IpAddress): number {
+    return refusal(this.routes.lookup(destination));
   }
 
   /** ICMP told what the way to `destination` takes (RFC 1191). */

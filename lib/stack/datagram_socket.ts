@@ -1,14 +1,4 @@
-import {
-  EACCES,
-  EADDRINUSE,
-  EAGAIN,
-  EDESTADDRREQ,
-  EINVAL,
-  EMSGSIZE,
-  ENETUNREACH,
-  ENOTCONN,
-  EPIPE,
-} from "../errno.ts";
+import { EACCES, EADDRINUSE, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EPIPE } from "../errno.ts";
 import { ANY, type IpAddress, isMulticast } from "../wire/address.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { emitIcmpv4, ICMP_HEADER, ICMP_TYPE } from "../wire/icmpv4.ts";
@@ -38,7 +28,7 @@ export function connectDatagram(
   if (socket instanceof RawSocket) return connectRaw(core, socket, address, port);
   const remote = address === ANY ? LOCALHOST : address;
   const source = sourceOf(core, socket, remote);
-  if (source === ANY) return -ENETUNREACH;
+  if (source === ANY) return -core.refusalOf(remote);
   const space = portSpaceOf(core, socket);
   const old = socket.binding;
   if (old === null || old.address === ANY) {
@@ -79,7 +69,7 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
   const { fromAddress } = message;
   if (fromAddress !== ANY && !core.local.has(fromAddress)) return -EINVAL;
   const source = fromAddress !== ANY ? fromAddress : sourceOf(core, socket, destination);
-  if (source === ANY) return -ENETUNREACH;
+  if (source === ANY) return -core.refusalOf(destination);
   if (socket.binding === null) {
     const space = portSpaceOf(core, socket);
     const chosen = chooseAnyPort(core, space);

@@ -4,7 +4,6 @@ import {
   EADDRNOTAVAIL,
   EINVAL,
   EMSGSIZE,
-  ENETUNREACH,
   ENOPROTOOPT,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
@@ -55,7 +54,7 @@ export function connectRaw(core: Core, socket: RawSocket, address: IpAddress, po
   if (core.local.isBroadcast(remote) && !socket.broadcast) return -EACCES;
   const bound = socket.binding.address;
   const source = bound !== ANY && core.local.has(bound) ? bound : core.sourceFor(remote);
-  if (source === ANY) return -ENETUNREACH;
+  if (source === ANY) return -core.refusalOf(remote);
   if (bound === ANY) socket.binding = new Binding(source, socket.protocol, false);
   socket.remoteAddress = remote;
   // It is told by getpeername(2), and means nothing.

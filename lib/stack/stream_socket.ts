@@ -145,7 +145,7 @@ function beginConnect(
   if (isMulticast(remote) || core.local.isBroadcast(remote)) return -ENETUNREACH;
   const isLocal = core.local.has(remote);
   const local = bound !== null && bound.address !== ANY ? bound.address : core.sourceFor(remote);
-  if (local === ANY) return -ENETUNREACH;
+  if (local === ANY) return -core.refusalOf(remote);
   if (isLoopback(local) && !isLocal) return -EINVAL;
   const localPort = bound !== null ? bound.port : choosePort(core, local, remote, port, now);
   if (localPort === 0) return -EADDRNOTAVAIL;
@@ -162,6 +162,7 @@ function beginConnect(
   connection.binding = bound ?? bindAutomatically(core, socket, local, localPort);
   socket.connection = connection;
   socket.phase = Phase.CONNECTING;
+  socket.tcb.linkMss = core.segmentSizeTo(remote);
   socket.tcb.timestamps.offset = timestampOffset(core, local, remote);
   openActive(socket.tcb, iss, now);
   if (socket.tcb.user.fastOpenConnect) prepareFastOpen(core, connection);

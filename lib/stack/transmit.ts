@@ -151,7 +151,7 @@ function transmitConnection(core: Core, frame: Frame, now: number): Outcome {
 
 /** What of the way to the peer is known to be less than a full segment of ours takes; 0: nothing. */
 function knownMtu(core: Core, { route, remoteAddress, tcb }: Connection): number {
-  const firstHop = route === null || route.mtu >= tcb.settings.mss + HEADERS ? Infinity : route.mtu;
+  const firstHop = route === null || route.mtu >= tcb.linkMss + HEADERS ? Infinity : route.mtu;
   const mtu = Math.min(firstHop, core.pathMtus.get(remoteAddress)?.mtu ?? Infinity);
   return mtu === Infinity ? 0 : mtu;
 }

@@ -41,7 +41,7 @@ export function initializeSend(tcb: Tcb, iss: number, now: number): void {
 /** RFC 9293 3.10.1, OPEN, active. */
 export function openActive(tcb: Tcb, iss: number, now: number): void {
   initializeSend(tcb, iss, now);
-  selectInitialWindow(tcb, tcb.settings.mss, tcb.settings.windowScaling);
+  selectInitialWindow(tcb, tcb.linkMss, tcb.settings.windowScaling);
   updateSendMss(tcb);
   tcb.cwnd = 1;
   tcb.state = State.SYN_SENT;
@@ -55,7 +55,7 @@ export function openPassive(tcb: Tcb, syn: TcpHeader, iss: number, now: number):
   agreeOnEcn(tcb, syn, (syn.flags & (ECE | CWR)) === (ECE | CWR));
   selectInitialWindow(
     tcb,
-    tcb.settings.mss - (tcb.options.timestamps ? TIMESTAMPS_LENGTH : 0),
+    tcb.linkMss - (tcb.options.timestamps ? TIMESTAMPS_LENGTH : 0),
     tcb.options.windowScaling,
   );
   tcb.cwnd = 1;

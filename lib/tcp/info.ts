@@ -110,7 +110,7 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_last_data_sent: sinceMs(now, totals.lastDataSentUs),
     tcpi_last_data_recv: sinceMs(now, ack.lastReceivedUs),
     tcpi_last_ack_recv: sinceMs(now, totals.lastAckReceivedUs),
-    tcpi_pmtu: snd.pathMtu > 0 ? snd.pathMtu : tcb.settings.mss + 40,
+    tcpi_pmtu: snd.pathMtu > 0 ? snd.pathMtu : tcb.linkMss + 40,
     tcpi_rcv_ssthresh: rcv.ssthresh,
     tcpi_rtt: Math.round(rtt.srttUs),
     tcpi_rttvar: Math.round(rtt.rttVarUs / 4),

@@ -49,7 +49,7 @@ export function probedMss(tcb: Tcb): number {
 
 function begin(tcb: Tcb, now: number): void {
   const { mtuProbe, settings, snd } = tcb;
-  const most = Math.min(settings.mss, snd.peerMss) + HEADERS;
+  const most = Math.min(tcb.linkMss, snd.peerMss) + HEADERS;
   mtuProbe.enabled = true;
   mtuProbe.high = snd.pathMtu > 0 ? Math.min(most, snd.pathMtu) : most;
   mtuProbe.low = Math.min(settings.mtuProbeBase + HEADERS, mtuProbe.high);
@@ -95,12 +95,12 @@ export function limitSearch(tcb: Tcb, mtu: number): void {
  * that the peer's window has room for.
  */
 export function probeSize(tcb: Tcb, unsent: number, window: number, now: number): number {
-  const { mtuProbe, recovery, queue, snd, settings } = tcb;
+  const { mtuProbe, recovery, queue, snd } = tcb;
   if (!mtuProbe.enabled || mtuProbe.size > 0 || recovery.caState !== CaState.OPEN) return 0;
   if (tcb.cwnd < LEAST_WINDOW || queue.sackedOut > 0 || tcb.outOfOrder.count > 0) return 0;
   if (mtuProbe.high - mtuProbe.low <= CLOSE_ENOUGH) {
     if (now - mtuProbe.searchedAtUs < SEARCH_AGAIN_US) return 0;
-    mtuProbe.high = Math.min(settings.mss, snd.peerMss) + HEADERS;
+    mtuProbe.high = Math.min(tcb.linkMss, snd.peerMss) + HEADERS;
     mtuProbe.searchedAtUs = now;
     if (mtuProbe.high - mtuProbe.low <= CLOSE_ENOUGH) return 0;
   }

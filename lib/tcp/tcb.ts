@@ -317,10 +317,13 @@ export class Tcb implements CongestionView {
   /** Bytes a second that pacing would allow; Infinity: no round-trip time is known yet. */
   pacingRate = Infinity;
   readonly pacing = new PacingState();
+  /** Largest segment of the link towards the peer, bytes: the settings' one, or less where that link takes less. */
+  linkMss: number;
   /** RFC 7413; null: the connection has nothing to do with it. */
   fastOpen: FastOpen | null = null;
 
   constructor(readonly settings: TcpSettings, pool: MemoryPool) {
+    this.linkMss = settings.mss;
     this.user = new UserOptions(settings);
     this.rtt = new RttEstimator(settings.rtoInitialUs, settings.rtoMinUs, settings.rtoMaxUs);
     this.recovery.reordering = settings.reordering;

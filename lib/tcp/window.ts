@@ -153,14 +153,14 @@ export function tuneReceiveBuffer(tcb: Tcb, now: number): void {
 
 /** The largest segment that we ask the peer for (RFC 9293 3.7.1): what the MTU allows, or less (TCP_MAXSEG). */
 export function announcedMss(tcb: Tcb): number {
-  const { user, settings } = tcb;
-  return user.maxSegment > 0 ? Math.min(user.maxSegment, settings.mss) : settings.mss;
+  const { user, linkMss } = tcb;
+  return user.maxSegment > 0 ? Math.min(user.maxSegment, linkMss) : linkMss;
 }
 
 /** Payload bytes of a full segment towards the peer: its MSS, the path MTU and the options of every segment. */
 export function updateSendMss(tcb: Tcb): void {
-  const { snd, options, user, settings } = tcb;
-  let mss = Math.min(snd.peerMss, settings.mss);
+  const { snd, options, user, linkMss } = tcb;
+  let mss = Math.min(snd.peerMss, linkMss);
   if (snd.pathMtu > 0) mss = Math.min(mss, snd.pathMtu - 40);
   if (user.maxSegment > 0) mss = Math.min(mss, user.maxSegment);
   mss = Math.min(mss, probedMss(tcb));

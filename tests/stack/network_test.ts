@@ -65,11 +65,11 @@ Deno.test("RFC 1122 3.3.4.3: packets leave by the link of their route, with the 
   assertEquals(network.setRoute(spec("192.0.2.0/24", { via: "172.16.0.9" }), "add"), 0);
   assertEquals(formatIp(network.sourceFor(ip("192.0.2.1"))), "172.16.0.1");
   assertEquals(formatIp(network.sourceFor(ip("172.16.0.77"))), "172.16.0.1");
-  const preferred = spec("198.51.100.0/24", { via: "10.1.0.9", preferredSource: ip("10.0.0.1") });
+  const preferred = spec("198.51.100.0/24", { via: "10.1.0.8", preferredSource: ip("10.0.0.1") });
   assertEquals(network.setRoute(preferred, "add"), 0);
   assertEquals(formatIp(network.sourceFor(ip("198.51.100.1"))), "10.0.0.1");
   // Asked is with an address that the neighbor is likely to answer, whatever the packet's source is.
-  assertEquals(askedBy(sendTo(made, "198.51.100.1").filter(({ arp }) => arp)), [[1, "10.1.0.1"]].slice(0, 0));
+  assertEquals(askedBy(sendTo(made, "198.51.100.1")), [[1, "10.1.0.1"]]);
   assertEquals(made.stack.network.sourceFor(ip("127.0.0.9")), ip("127.0.0.1"));
 });
 
@@ -215,7 +215,7 @@ Deno.test("a connection follows its route to another link", () => {
   assertEquals(formatIp(again[0].ipv4!.source), "10.0.0.1", "but its address is its own");
 });
 
-Deno.test("the segment size that is offered, and sent, is that of the link; and so is a datagram's fragment", () => {
+Deno.test("the segment size that is offered, and the path MTU that is told, are those of the link", () => {
   const { made, eth1 } = host({}, [{ mtu: 9000 }, { mtu: 1000 }]);
   const { network } = made.stack;
   const mac = parseMac(hostMac(1, 9))!;

@@ -1,4 +1,4 @@
-import { formatIp, type IpAddress, parseIp } from "../wire/address.ts";
+import { formatIp, type IpAddress, isLoopback, parseIp } from "../wire/address.ts";
 import { AnswerCache } from "./cache.ts";
 import { candidates, defaultConfig, type ResolverConfig } from "./config.ts";
 import type { Exchange, ExchangeHost } from "./exchange.ts";
@@ -168,9 +168,12 @@ export class Resolver {
   #answerHere(ticket: number, name: string, type: RecordType): boolean {
     if (type === RecordType.PTR) {
       const address = addressOfReverse(name);
-      const names = address === null ? [] : this.#hosts.namesOf(address);
+      if (address === null) return false;
+      const names = this.#hosts.namesOf(address);
       if (names.length > 0) this.#answer(ticket, own(Source.hosts, [], names));
-      return names.length > 0;
+      // RFC 6303 4.2: of no interest to any server.
+      else if (isLoopback(address)) this.#answer(ticket, own(Source.itself, [], ["localhost"]));
+      return names.length > 0 || isLoopback(address);
     }
     // RFC 6761 6.3: never asked of a server, always the loopback.
     const isLocal = name === "localhost" || name.endsWith(".localhost");

@@ -86,6 +86,12 @@ Deno.test({
     for (let sent = 0; sent < 4;) sent = (await counters(world))["dns.queries"];
     asker.kill();
     await asker.finished();
+    const silent = { hostname: "silent.test", port: 1, socketPath };
+    await assertRejects(() => connect({ ...silent, timeoutMs: 100 }), Deno.errors.TimedOut);
+    const end = new AbortController();
+    const looked = lookUp("silent.test", { socketPath, signal: end.signal });
+    setTimeout(() => end.abort(new Error("enough")), 50);
+    await assertRejects(() => looked, Error, "enough");
     const { clients, nameServers } = await status({ socketPath });
     assertEquals([clients, nameServers], [1, [KERNEL]]);
   },

@@ -243,6 +243,7 @@ Deno.test("/etc/hosts, literals and localhost need no server, and names that can
   assertEquals(world.lookUp("db").addresses.map(formatIp), ["10.9.9.9"]);
   assertEquals(world.lookUp("10.9.9.9", RecordType.PTR).names, ["db.example", "db"]);
   assertEquals(world.lookUp("192.0.2.7").addresses.map(formatIp), ["192.0.2.7"]);
+  assertEquals(world.lookUp("127.1.2.3", RecordType.PTR).names, ["localhost"]);
   for (const name of ["localhost", "LocalHost.", "a.localhost"]) {
     assertEquals(world.lookUp(name).addresses.map(formatIp), ["127.0.0.1"]);
   }

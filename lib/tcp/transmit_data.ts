@@ -49,7 +49,7 @@ export function retransmit(
   }
   fillData(tcb, from, node.end, out, slices, now);
   if ((node.flags & PUSHED) !== 0) out.flags |= PSH;
-  if (slices.length > mss) tcb.gsoSize = mss;
+  cutInto(tcb, mss, slices.length, out);
   queue.resend(node, now);
   totals.retransmitted += node.count;
   totals.bytesRetransmitted += distance(node.end, from);
@@ -60,6 +60,13 @@ export function retransmit(
     recovery.prrOut += node.count;
   }
   if (node === queue.head && tcb.timers.kind !== TransmitTimer.REORDERING) rearmRetransmit(tcb, now);
+}
+
+/** What is more than a segment is for the device to cut; the end of each such burst is pushed, as on Linux. */
+function cutInto(tcb: Tcb, mss: number, bytes: number, out: TcpHeader): void {
+  if (bytes <= mss) return;
+  tcb.gsoSize = mss;
+  out.flags |= PSH;
 }
 
 function endsWithFin(tcb: Tcb, node: SentSegment): boolean {
@@ -83,9 +90,9 @@ function fillData(
   let isPushed = false;
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
-    // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written; and on every burst that the device cuts.
+    // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written.
     isPushed = (geq(end, dataEnd) && !tcb.user.more) || end === snd.recordEnds?.[0];
-    if (isPushed || bytes > snd.mss) bits |= PSH;
+    if (isPushed) bits |= PSH;
     totals.bytesSent += bytes;
   }
   if (tcb.options.ecn && bytes > 0 && from === snd.nxt) {
@@ -230,7 +237,7 @@ export function transmitNew(
   const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));
   const isPushed = fillData(tcb, from, end, out, slices, now);
-  if (bytes > mss) tcb.gsoSize = mss;
+  cutInto(tcb, mss, bytes, out);
   const prior = queue.packetsOut;
   const node = queue.append(from, end, count, now);
   node.deliveredBefore = recovery.delivered;

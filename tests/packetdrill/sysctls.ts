@@ -1,5 +1,5 @@
 import { linuxSysctl } from "../../lib/tcp/sysctl.ts";
-import type { TcpSettings } from "../../lib/tcp/settings.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../../lib/tcp/settings.ts";
 
 export type Settings = Partial<TcpSettings>;
 
@@ -55,6 +55,16 @@ export interface SysctlEffect {
   ignored: boolean;
 }
 
+/** For our own scripts: any setting by its own name, as in `net.lvl_ip.hystart=rfc9406`. */
+const OWN = "net.lvl_ip.";
+
+function ownSetting(name: string, value: string): SysctlEffect {
+  const usual = (DEFAULT_SETTINGS as unknown as Record<string, unknown>)[name];
+  if (usual === undefined) return { settings: {}, ignored: true };
+  const meant = typeof usual === "string" ? value : typeof usual === "number" ? Number(value) : value === "1";
+  return { settings: { [name]: meant }, ignored: false };
+}
+
 /** What setting `name` (with dots) to `value` means for the stack. */
 export function sysctlEffect(name: string, value: string): SysctlEffect {
   if (AS_IT_IS.has(`${name}=${value}`)) return { settings: {}, ignored: false };
@@ -62,6 +72,7 @@ export function sysctlEffect(name: string, value: string): SysctlEffect {
     const max = Math.min(Number(value), MAX_BUFFER);
     return { settings: { receiveBufferMax: max, sendBufferMax: max }, ignored: false };
   }
+  if (name.startsWith(OWN)) return ownSetting(name.slice(OWN.length), value);
   let mapping: Mapping | undefined;
   if (name.startsWith("net.ipv4.")) mapping = (text) => linuxSysctl(name, text) ?? null;
   else if (name.startsWith("net.inet.tcp.")) mapping = FREEBSD[name.slice("net.inet.tcp.".length)];

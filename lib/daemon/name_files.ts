@@ -1,6 +1,7 @@
 import type { NameSource } from "../ipc/name_service.ts";
 import { defaultConfig, DNS_PORT, parseResolvConf, type ResolverConfig } from "../resolver/config.ts";
 import { Hosts } from "../resolver/hosts.ts";
+import { toHostName } from "../resolver/name.ts";
 import { formatIp } from "../wire/address.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
@@ -48,7 +49,7 @@ export class NameFiles implements NameSource {
       const servers = dns.map((address) => ({ address, port: DNS_PORT }));
       return { ...defaultConfig(), servers, search: dnsSearch ?? [] };
     }
-    const { config, unreachable } = parseResolvConf(readText(RESOLV_CONF));
+    const { config, unreachable } = parseResolvConf(readText(RESOLV_CONF), localDomain());
     if (config.servers.length === 0 && unreachable.length > 0) {
       config.servers = parseResolvConf(readText(UPSTREAM_CONF)).config.servers;
     }
@@ -65,6 +66,12 @@ export class NameFiles implements NameSource {
     if (message !== this.#warned) this.#warn(message);
     this.#warned = message;
   }
+}
+
+/** What follows the first dot of this host's name, if anything does. */
+function localDomain(): string[] {
+  const domain = toHostName(Deno.hostname().replace(/^[^.]*\.?/, ""));
+  return domain === null ? [] : [domain];
 }
 
 /** Changes when the file does. */

@@ -47,7 +47,7 @@ export function defaultConfig(): ResolverConfig {
 }
 
 /**
- * Reads a resolv.conf(5). Servers that the stack cannot reach, as it has neither IPv6 nor the host's loopback, are left
+ * Reads a resolv.conf(5); `localDomain` is searched where neither "search" nor "domain" is written. Servers that the stack cannot reach, as it has neither IPv6 nor the host's loopback, are left
  * out; `unreachable` names them.
  *
  * @example
@@ -57,8 +57,11 @@ export function defaultConfig(): ResolverConfig {
  * assertEquals([config.servers.length, config.search, config.timeoutUs], [1, ["example"], 1_000_000]);
  * ```
  */
-export function parseResolvConf(text: string): { config: ResolverConfig; unreachable: string[] } {
-  const config = defaultConfig();
+export function parseResolvConf(
+  text: string,
+  localDomain: readonly string[] = [],
+): { config: ResolverConfig; unreachable: string[] } {
+  const config: ResolverConfig = { ...defaultConfig(), search: localDomain };
   const servers: ServerAddress[] = [];
   const unreachable: string[] = [];
   for (const line of text.split("\n")) {

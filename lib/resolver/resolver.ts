@@ -17,7 +17,7 @@ import {
 } from "./types.ts";
 
 /** Questions under way at once; each has a socket. */
-export const MAX_QUESTIONS = 512;
+const MAX_QUESTIONS = 2048;
 
 const LOCALHOST = 0x7f000001;
 /** Of what does not come from a server: it may change with the next edit of a file. */

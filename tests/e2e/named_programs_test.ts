@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { hasNamespaces } from "../support/netns.ts";
+import { connect } from "../../mod.ts";
+import { hasNamespaces, lvlIp } from "../support/netns.ts";
 import { hasPrograms, KERNEL, ShimWorld, STACK } from "../support/shim.ts";
 
 /*
@@ -66,6 +67,16 @@ Deno.test({
       const said = await onStack("ssh", "-o", "BatchMode=yes", "-p", "81", "web.test", "true");
       assertStringIncludes(said, "connect to host web.test port 81: Connection refused");
     }
+    const { socketPath } = world;
+    using connection = await connect({ hostname: "www.test", port: 80, socketPath });
+    assertEquals(connection.remoteAddr.hostname, KERNEL);
+    const own = (...words: string[]) => world.net.exec([...lvlIp, ...words, "--socket", socketPath]);
+    assertStringIncludes(await own("ping", "-c1", "web"), `PING web (${KERNEL})`);
+    assertStringIncludes(
+      await own("connect", "web:80", "--send", "GET /hello HTTP/1.0\\r\\n\\r\\n"),
+      "hello\n",
+    );
+    assertEquals(await own("resolve", "www"), `${KERNEL}  web.test\n`);
     server.kill();
     await server.finished();
     names.kill();

@@ -108,6 +108,7 @@ nameserver 10.0.0.4`);
   assertEquals(config.servers.map(({ address }) => formatIp(address)), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
   assertEquals(unreachable, ["127.0.0.53", "fe80::1%eth0"]);
   assertEquals(config.search, ["corp.example", "example"]);
+  assertEquals(parseResolvConf("nameserver 10.0.0.1", ["lan"]).config.search, ["lan"]);
   const { ndots, timeoutUs, attempts, rotate, useTcp } = config;
   assertEquals([ndots, timeoutUs, attempts, rotate, useTcp], [15, 3_000_000, 5, true, true]);
 });

@@ -70,11 +70,21 @@ export class ShimWorld implements AsyncDisposable {
   /** A server of the stack, once it listens on `port`. */
   async stackServer(port: number, command: readonly string[]): Promise<WorldProcess> {
     const process = await this.spawn(command);
-    await this.#untilListening(async () => {
-      const { connections } = await status({ socketPath: this.socketPath });
-      return connections.some(({ kind, localPort }) => kind === "listener" && localPort === port);
-    }, process);
+    await this.#untilListening(() => this.#listens(port), process);
     return process;
+  }
+
+  /** Waits for a server of the stack that went into the background. */
+  async untilListening(port: number): Promise<void> {
+    for (let tries = 0; !await this.#listens(port); tries++) {
+      if (tries === 200) throw new Error(`nobody listens on port ${port}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async #listens(port: number): Promise<boolean> {
+    const { connections } = await status({ socketPath: this.socketPath });
+    return connections.some(({ kind, localPort }) => kind === "listener" && localPort === port);
   }
 
   /** Looks at who listens: a connection to try it would be a client that some servers take for their only one. */

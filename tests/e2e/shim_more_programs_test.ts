@@ -205,7 +205,9 @@ programTest(
     );
     const pid = (name: string) => world.net.sh(`cat ${at}/${name}`);
     // In the background, as services run it: the new binary is a child of the old one.
-    await world.exec(["nginx", "-c", `${at}/nginx.conf`]);
+    // By its path: nginx executes itself anew as it was called.
+    const binary = (await world.net.sh("command -v nginx")).trim();
+    await world.exec([binary, "-c", `${at}/nginx.conf`]);
     await world.untilListening(8080);
     const load = world.net.exec([
       ...["ab", "-q", "-n", "20000", "-c", "200", `http://${STACK}:8080/hello`],

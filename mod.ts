@@ -49,3 +49,5 @@ export { ImpairedDevice, parseImpair } from "./lib/impair.ts";
 export { Datagram, SocketKind, SocketName, Stack } from "./lib/stack/stack.ts";
 export type { StackConfig, TcpInfo } from "./lib/stack/stack.ts";
 export { CaptureDevice } from "./lib/trace/capture_device.ts";
+export { Host } from "./lib/daemon/embedded.ts";
+export type { HostOptions } from "./lib/daemon/embedded.ts";

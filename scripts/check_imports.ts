@@ -85,7 +85,7 @@ const RULES: readonly Rule[] = [
   },
   { room: "lib/ipc/", allows: ["lib/stack/", "lib/resolver/", "lib/wire/", "lib/buffer/", "lib/errno.ts"] },
   // The daemon's process, which puts the rooms together: all of them but the command line.
-  { room: "lib/daemon", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "node:"] },
+  { room: "lib/daemon", allows: [...EVERY_ROOM, "lib/cli/errors.ts", "deno.json", "node:"] },
   { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
   {
     room: "lib/host/",
@@ -96,6 +96,7 @@ const RULES: readonly Rule[] = [
   {
     room: "mod.ts",
     allows: [
+      "lib/daemon/embedded.ts",
       "lib/ipc/",
       "lib/stack/",
       "lib/device.ts",

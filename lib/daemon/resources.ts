@@ -35,12 +35,10 @@ const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
 export async function acquire(config: DaemonConfig, loaded: () => Promise<void>): Promise<Resources> {
   const inherited = takeInherited();
   if (inherited !== null && inherited.has(tapDescriptor(0))) return resume(config, inherited);
-  for (const { address } of config.interfaces) refuseOwnAddress(address);
-  const taps: TapDevice[] = [];
+  const taps = openTaps(config);
   let captureFd = -1;
   let socket: DaemonSocket | null = null;
   try {
-    for (const setup of config.interfaces) taps.push(openDevice(setup, config.impair !== undefined));
     if (config.pcap !== undefined) captureFd = openCaptureFile(config.pcap);
     const isFree = !hasAnyCapability() || await becomeCaller(config.socket, loaded);
     socket = bindSocket(config.socket);
@@ -49,6 +47,19 @@ export async function acquire(config: DaemonConfig, loaded: () => Promise<void>)
   } catch (error) {
     socket?.close();
     if (captureFd >= 0) closeDescriptor(captureFd);
+    for (const tap of taps) tap.close();
+    throw error;
+  }
+}
+
+/** The TAPs of the configuration, each with its host side set up. Throws `CommandError`, with none left open. */
+export function openTaps(config: DaemonConfig): TapDevice[] {
+  for (const { address } of config.interfaces) refuseOwnAddress(address);
+  const taps: TapDevice[] = [];
+  try {
+    for (const setup of config.interfaces) taps.push(openDevice(setup, config.impair !== undefined));
+    return taps;
+  } catch (error) {
     for (const tap of taps) tap.close();
     throw error;
   }

@@ -44,8 +44,10 @@ export class StackWorker {
     this.#patience ??= setTimeout(() => this.#ended.resolve("the stack did not end in time"), PATIENCE_MS);
   }
 
+  /** Ends the Worker. Called once. */
   terminate(): void {
     clearTimeout(this.#patience);
     this.#worker.terminate();
+    this.#wakeUp.close();
   }
 }

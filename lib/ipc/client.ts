@@ -3,9 +3,12 @@
  * permission to read and write the daemon's socket.
  *
  * @example
- * ```ts ignore
- * using connection = await connect({ hostname: "192.168.99.1", port: 2048 });
+ * ```ts
+ * import { connect } from "@lvl-ip/lvl-ip";
+ *
+ * using connection = await connect({ hostname: "10.0.0.5", port: 2048 });
  * await connection.write(new TextEncoder().encode("hello"));
+ * console.assert(await new Response(connection.readable).text() === "hello");
  * ```
  *
  * @module
@@ -152,9 +155,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
  * Opens a UDP socket of the stack. Throws `Deno.errors.AddrInUse`, `AddrNotAvailable`, `NetworkUnreachable`...
  *
  * @example
- * ```ts ignore
- * using socket = await listenDatagram({ port: 7 });
- * for await (const [message, from] of socket) await socket.send(message, from);
+ * ```ts
+ * import { listenDatagram } from "@lvl-ip/lvl-ip";
+ *
+ * using server = await listenDatagram({ port: 7 });
+ * using client = await listenDatagram({ remote: { hostname: "127.0.0.1", port: 7 } });
+ * await client.send(new TextEncoder().encode("hello"));
+ * for await (const [message, from] of server) {
+ *   await server.send(message, from);
+ *   break;
+ * }
+ * const [answer] = await client.receive();
+ * console.assert(new TextDecoder().decode(answer) === "hello");
  * ```
  */
 export async function listenDatagram(options: ListenDatagramOptions = {}): Promise<DatagramConn> {

@@ -2,9 +2,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { listenDatagram } from "../../mod.ts";
 import { Daemon } from "../support/daemon.ts";
-import { hasNamespaces } from "../support/netns.ts";
+import { hasNamespaces, Namespaces } from "../support/netns.ts";
 
 const ignore = !hasNamespaces();
+const ROOT = new URL("../../", import.meta.url).pathname;
+const CONFIG = `${ROOT}deno.json`;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -77,5 +79,103 @@ Deno.test({
     assertEquals(decoder.decode(message), "one");
     await assertRejects(() => socket.receive(), Deno.errors.BadResource);
     assert(socket.addr.port === 5353);
+  },
+});
+
+Deno.test({
+  name: "api: a host inside a program, without a daemon, and nothing left of it",
+  ignore,
+  async fn() {
+    await using world = await Namespaces.create();
+    const [net] = world.all;
+    await using _peer = await net.spawn([
+      "python3",
+      "-uc",
+      `import socket\ns = socket.create_server(("", 7)); print("up")\nc, _ = s.accept()\nwhile m := c.recv(99): c.sendall(m)\nc.close()`,
+    ]);
+    await _peer.waitFor("up");
+    const program = `
+      import { Host } from "${new URL("../../mod.ts", import.meta.url)}";
+      const files = () => [...Deno.readDirSync("/proc/self/fd")].length;
+      let before = 0;
+      for (let round = 0; round < 4; round++) {
+        await using host = await Host.open({ addr: "10.0.7.4/24", gateway: "10.0.7.5", tap: "tap7" });
+        using connection = await host.connect({ hostname: "127.0.0.1", port: 9 }).catch(() => null);
+        for await (const { kind } of await host.ping("10.0.7.5", { count: 1 })) console.log(kind);
+        if (round === 0) {
+          using echo = await host.connect({ hostname: "10.0.7.5", port: 7 });
+          await echo.write(new TextEncoder().encode("hello"));
+          await echo.closeWrite();
+          console.log(await new Response(echo.readable).text(), (await host.status()).device, host.address);
+        }
+        await host.close();
+        // The Worker ends its thread by and by.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (round === 1) before = files();
+      }
+      // Deno's own, of two Workers.
+      console.log(files() <= before + 4, await Host.open({ addr: "nonsense" }).catch((error) => error.message));
+      console.log([...Deno.readDirSync(Deno.env.get("TMPDIR"))].length, Deno.networkInterfaces().some(({ name }) => name === "tap7"));`;
+    const tmp = `${world.directory}/tmp`;
+    await Deno.mkdir(tmp);
+    await Deno.writeTextFile(`${world.directory}/program.ts`, program);
+    const { code, stdout, stderr } = await net.run(
+      [
+        Deno.execPath(),
+        "run",
+        "-A",
+        "--no-prompt",
+        "--no-check",
+        "--config",
+        CONFIG,
+        `${world.directory}/program.ts`,
+      ],
+      { env: { TMPDIR: tmp } },
+    );
+    assertEquals([code, stderr], [0, ""]);
+    const lines = stdout.trim().split("\n");
+    assertEquals(lines.slice(0, 5), ["reply", "hello tap7 10.0.7.4", "reply", "reply", "reply"]);
+    assertEquals(lines[5].slice(0, 20), "true --addr nonsense");
+    assertEquals(lines[6], "0 false");
+  },
+});
+
+/** The examples in a file's documentation, as programs. */
+function examplesIn(path: string): string[] {
+  const text = Deno.readTextFileSync(`${ROOT}${path}`);
+  return [...text.matchAll(/^ \* ```ts\n((?: \*.*\n)*?) \* ```$/gm)].map(([, code]) =>
+    code.replace(/^ \* ?/gm, "")
+  );
+}
+
+Deno.test({
+  name: "api: the examples in the documentation run",
+  ignore,
+  async fn() {
+    await using daemon = await Daemon.start();
+    await using _echo = await daemon.python(
+      `s = socket.create_server(("10.0.0.5", 2048)); print("up")\nwhile True:\n  c, _ = s.accept(); c.sendall(c.recv(99)); c.close()`,
+    );
+    const examples = ["lib/ipc/client.ts", "lib/daemon/embedded.ts"].flatMap(examplesIn);
+    assert(examples.length >= 3);
+    for (const example of examples) {
+      // Of the sources that this test is of, and what does not hold ends the program.
+      const checked = `console.assert = (holds) => { if (!holds) throw new Error("does not hold"); };\n` +
+        example.replace("@lvl-ip/lvl-ip", `${ROOT}mod.ts`);
+      await Deno.writeTextFile(`${daemon.world.directory}/example.ts`, checked);
+      const { code, stderr } = await daemon.net.run(
+        [
+          Deno.execPath(),
+          "run",
+          "-A",
+          "--no-prompt",
+          "--config",
+          CONFIG,
+          `${daemon.world.directory}/example.ts`,
+        ],
+        { env: { LVLIP_SOCKET: daemon.socketPath, NO_COLOR: "1" } },
+      );
+      assertEquals(code, 0, `${example}\n${stderr}`);
+    }
   },
 });

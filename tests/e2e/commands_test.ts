@@ -222,3 +222,21 @@ test("status lists every kind of socket with its owner, and watches", async (wor
     ),
   );
 });
+
+test("Deno.serve of the host answers at the stack's address through forward", async (world) => {
+  const code =
+    `Deno.serve({ port: 8080, hostname: "127.0.0.1" }, (request) => new Response(new URL(request.url).pathname))`;
+  await using server = await world.host.spawn([Deno.execPath(), "eval", code]);
+  await server.waitFor("Listening");
+  await using forward = await world.host.spawn([...lvlIp, "forward", "80:127.0.0.1:8080"]);
+  await forward.waitFor("Forwarding");
+  assertEquals(
+    await world.python(
+      `import urllib.request\nfor i in range(3): print(urllib.request.urlopen("http://10.0.0.4/%d" % i).read().decode())`,
+    ),
+    "/0\n/1\n/2",
+  );
+  // It hangs up on half-closed clients, and so is what connect has to get on with.
+  const asked = await world.run(["connect", "127.0.0.1:80", "--send", "GET /x HTTP/1.0\\r\\n\\r\\n"]);
+  assertMatch(asked.stdout, /\r\n\r\n\/x$/);
+});

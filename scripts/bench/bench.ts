@@ -7,6 +7,8 @@ import type { Results } from "./results.ts";
 
 export interface Settings {
   repetitions: number;
+  /** Of what takes long, and varies less: idle connections, growth. */
+  fewRepetitions: number;
   /** How long each measurement takes, and how long what is measured runs before. */
   seconds: number;
   warmUp: number;
@@ -48,7 +50,11 @@ export class Bench {
   }
 
   /** Starts all candidates, measures every case of each in turn, as often as is asked, and ends them. */
-  async compare(scenario: string, cases: readonly Case<Contestant>[]): Promise<void> {
+  async compare(
+    scenario: string,
+    cases: readonly Case<Contestant>[],
+    repetitions = this.settings.repetitions,
+  ): Promise<void> {
     await using stack = new AsyncDisposableStack();
     const subjects: Subject<Contestant>[] = [];
     for (const { name, start } of this.candidates) {
@@ -56,7 +62,7 @@ export class Bench {
       const value = await start(this.programs);
       if (value !== null) subjects.push({ candidate: name, value: stack.use(value) });
     }
-    await this.interleave(scenario, subjects, cases);
+    await this.interleave(scenario, subjects, cases, repetitions);
   }
 
   /** The same with each candidate started anew for each measurement, alone. */
@@ -64,6 +70,7 @@ export class Bench {
     scenario: string,
     candidates: readonly Candidate[],
     cases: readonly Case<Contestant>[],
+    repetitions: number,
   ): Promise<void> {
     const subjects = candidates.map((value) => ({ candidate: value.name, value }));
     const fresh = cases.map(({ name, measure }): Case<Candidate> => ({
@@ -73,7 +80,7 @@ export class Bench {
         return contestant === null ? null : await measure(contestant);
       },
     }));
-    await this.interleave(scenario, subjects, fresh);
+    await this.interleave(scenario, subjects, fresh, repetitions);
   }
 
   /** Every case, one subject after the other, all that again in the next repetition. */
@@ -81,8 +88,8 @@ export class Bench {
     scenario: string,
     subjects: readonly Subject<T>[],
     cases: readonly Case<T>[],
+    repetitions = this.settings.repetitions,
   ): Promise<void> {
-    const { repetitions } = this.settings;
     for (let repetition = 1; repetition <= repetitions; repetition++) {
       for (const each of cases) {
         for (const { candidate, value } of subjects) {

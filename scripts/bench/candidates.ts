@@ -6,6 +6,8 @@ import { linkByVeth, startApi, startEmbedded, startInProcess, startKernels, star
 export interface Candidate {
   name: string;
   what: string;
+  /** What it is compiled from, if not from what has its name. */
+  needs?: readonly string[];
   /** Sets it up; null: it could not be built. */
   start(programs: Programs): Promise<Contestant> | null;
 }
@@ -31,8 +33,18 @@ export const CANDIDATES: readonly Candidate[] = [
     what: "the same without offload (a TAP without vnet headers)",
     start: (programs) => startInProcess(programs, "--no-offload"),
   },
-  { name: "api", what: "lvl-ip's daemon, a program on the Deno API", start: startApi },
-  { name: "shim", what: "lvl-ip's daemon, a C program under lvl-ip run", start: startShim },
+  {
+    name: "api",
+    what: "lvl-ip's daemon, a program on the Deno API",
+    needs: ["executable"],
+    start: startApi,
+  },
+  {
+    name: "shim",
+    what: "lvl-ip's daemon, a C program under lvl-ip run",
+    needs: ["executable"],
+    start: startShim,
+  },
   {
     name: "lwip",
     what: "lwIP 2.1.3, raw API, windows of 1 MB",

@@ -6,6 +6,7 @@ import { buildPrograms } from "./build.ts";
 import { describeMachine, type Machine, machineLine } from "./machine.ts";
 import { type Options, readOptions, settingsOf } from "./options.ts";
 import { Progress } from "./progress.ts";
+import { writeReports } from "./record.ts";
 import { Results } from "./results.ts";
 import { bulk } from "./scenarios/bulk.ts";
 import { flows, rtt } from "./scenarios/growth.ts";
@@ -38,8 +39,7 @@ async function measure(
   signal: AbortSignal,
 ): Promise<void> {
   progress.show("compiling");
-  const wanted = new Set([...options.candidates.map(({ name }) => name), "executable"]);
-  const built = await buildPrograms(wanted);
+  const built = await buildPrograms(new Set(options.candidates.flatMap(({ name, needs = [name] }) => needs)));
   results.notes.push(...built.notes);
   const bench = new Bench(settingsOf(options), options.candidates, built, results, progress, signal);
   for (const scenario of options.only) {
@@ -56,15 +56,7 @@ async function report(options: Options, results: Results, machine: Machine): Pro
   if (measured.length > 0) console.log(targetTable(measured, style));
   for (const note of results.notes) console.log(note);
   console.log(machineLine(machine));
-  if (options.json !== undefined) {
-    const { figures, notes } = results;
-    const everything = { machine, settings: settingsOf(options), notes, targets: reached, figures };
-    await Deno.writeTextFile(options.json, `${JSON.stringify(everything, null, 1)}\n`);
-  }
-  if (options.svg !== undefined) {
-    const { plot } = await import("./plot.ts");
-    await Deno.writeTextFile(options.svg, plot(results, machineLine(machine)));
-  }
+  await writeReports({ machine, settings: settingsOf(options), results, targets: reached }, options);
 }
 
 async function main(): Promise<number> {

@@ -10,13 +10,17 @@ export interface Options {
   repetitions?: number;
   json?: string;
   svg?: string;
+  record: boolean;
 }
 
 /** Picks by name. */
 function pick<T extends { name: string }>(all: readonly T[], list: string): T[] {
   const names = list.split(",");
   const unknown = names.find((name) => !all.some((each) => each.name === name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`There is no '${unknown}'.`);
+  if (unknown !== undefined) {
+    const known = all.map(({ name }) => name).join(", ");
+    throw new InvalidArgumentError(`There is no '${unknown}'; there are ${known}.`);
+  }
   return all.filter(({ name }) => names.includes(name));
 }
 
@@ -42,6 +46,7 @@ export function readOptions(args: readonly string[], scenarios: readonly Scenari
     .option("--repetitions <n>", "how often everything is measured; 5, with --quick 1", count)
     .option("--json <file>", "writes all figures, and the machine")
     .option("--svg <file>", "draws them")
+    .option("--record", "writes scripts/bench/results and the README's table", false)
     .addHelpText("after", listing("Measured", scenarios))
     .addHelpText("after", listing("Candidates", CANDIDATES))
     .addHelpText("after", "\nExample:\n  deno task bench --quick --only bulk,ping --candidates veth,ours");
@@ -49,8 +54,8 @@ export function readOptions(args: readonly string[], scenarios: readonly Scenari
 }
 
 /** How long, and how often. */
-export function settingsOf({ quick, repetitions }: Options): Settings {
-  return quick
-    ? { repetitions: repetitions ?? 1, seconds: 0.5, warmUp: 0.5, quick }
-    : { repetitions: repetitions ?? 5, seconds: 2, warmUp: 1, quick };
+export function settingsOf({ quick, repetitions = quick ? 1 : 5 }: Options): Settings {
+  const fewRepetitions = Math.min(repetitions, 3);
+  const seconds = quick ? 0.5 : 1.5;
+  return { repetitions, fewRepetitions, seconds, warmUp: quick ? 0.5 : 0.75, quick };
 }

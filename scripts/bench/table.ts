@@ -17,25 +17,27 @@ export function formatFigure(figure: Figure): string {
   return `${formatNumber(median)} (${formatNumber(min)}-${formatNumber(max)})`;
 }
 
-/** One scenario's tables: one a unit. */
+/** One scenario's tables: one a unit with a column for each case, or one a case where that makes fewer. */
 export function scenarioTables(results: Results, scenario: string, what: string, style: Style): string {
   const figures = results.figures.filter((each) => each.scenario === scenario);
-  const units = [...new Set(figures.map(({ unit }) => unit))];
-  return units.map((unit) => {
-    const ofUnit = figures.filter((each) => each.unit === unit);
-    return `${style.bold(`${what}, ${unit}`)}\n${unitTable(ofUnit, style)}`;
+  const cases = new Set(figures.map((each) => each.case));
+  const units = new Set(figures.map(({ unit }) => unit));
+  const [one, other] = cases.size < units.size ? ["case", "unit"] as const : ["unit", "case"] as const;
+  return [...new Set(figures.map((each) => each[one]))].map((name) => {
+    const shown = figures.filter((each) => each[one] === name);
+    return `${style.bold(`${what}: ${name}`)}\n${tableOf(shown, other, style)}`;
   }).join("\n");
 }
 
-function unitTable(figures: Figure[], style: Style): string {
-  const cases = [...new Set(figures.map((each) => each.case))];
+function tableOf(figures: Figure[], column: "case" | "unit", style: Style): string {
+  const titles = [...new Set(figures.map((each) => each[column]))];
   const candidates = [...new Set(figures.map(({ candidate }) => candidate))];
-  const cell = (candidate: string, name: string) => {
-    const figure = figures.find((each) => each.candidate === candidate && each.case === name);
+  const cell = (candidate: string, title: string) => {
+    const figure = figures.find((each) => each.candidate === candidate && each[column] === title);
     return figure === undefined ? "-" : formatFigure(figure);
   };
-  const columns = [{ title: "" }, ...cases.map((title) => ({ title, right: true }))];
-  const rows = candidates.map((candidate) => [candidate, ...cases.map((name) => cell(candidate, name))]);
+  const columns = [{ title: "" }, ...titles.map((title) => ({ title, right: true }))];
+  const rows = candidates.map((candidate) => [candidate, ...titles.map((title) => cell(candidate, title))]);
   return formatTable(columns, rows, style);
 }
 

@@ -2,18 +2,14 @@
 import type { Bench, Case, Scenario, Subject } from "../bench.ts";
 import type { Contestant } from "../contestant.ts";
 import { linkByBridge, startInProcess, startKernels } from "../start.ts";
-import { type Direction, DIRECTIONS, measureBulk } from "./bulk.ts";
+import { DIRECTIONS, measureBulk } from "./bulk.ts";
 
-const FLOWS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+const FLOWS = [1, 4, 16, 64, 256];
 const FLOWS_QUICK = [1, 16, 256];
-const RTTS_MS = [0, 1, 2, 5, 10, 20, 50, 100, 200];
+const RTTS_MS = [0, 1, 5, 20, 50, 100, 200];
 const RTTS_QUICK_MS = [0, 10, 200];
 /** Round trips until a connection has found its speed. */
 const ROUND_TRIPS = 30;
-
-export function flowsCase(direction: Direction, flows: number): string {
-  return `${direction}, ${flows}`;
-}
 
 export const flows: Scenario = {
   name: "flows",
@@ -24,10 +20,11 @@ export const flows: Scenario = {
       "flows",
       DIRECTIONS.flatMap((direction) =>
         counts.map((count): Case<Contestant> => ({
-          name: flowsCase(direction, count),
+          name: `${direction}, ${count}`,
           measure: (contestant) => measureBulk(contestant, direction, count, bench.settings),
         }))
       ),
+      bench.settings.fewRepetitions,
     );
   },
 };
@@ -64,6 +61,6 @@ export const rtt: Scenario = {
         },
       }))
     );
-    await bench.interleave("rtt", subjects, cases);
+    await bench.interleave("rtt", subjects, cases, bench.settings.fewRepetitions);
   },
 };

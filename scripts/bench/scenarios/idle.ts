@@ -9,8 +9,6 @@ const IDLE_QUICK = 1000;
 const SETTLE_MS = 2000;
 const OPENING_MS = 120_000;
 
-export const IDLE_CASE = `${IDLE.toLocaleString("en-US")} idle`;
-
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -61,6 +59,6 @@ export const idle: Scenario = {
         }
         return figures;
       },
-    }]);
+    }], bench.settings.fewRepetitions);
   },
 };

@@ -33,8 +33,8 @@ export function listenArrives(
     return sendReset(core, arrival, segment, now);
   }
   // third, check for a SYN. As Linux: one that ends what it begins is no honest one.
-  if ((flags & SYN) === 0 || (flags & FIN) !== 0) return core.drop(DROP.tcpNotSyn);
-  const { synCookies } = core.tcpSettings;
+  const { synCookies, bsd } = core.tcpSettings;
+  if ((flags & SYN) === 0 || ((flags & FIN) !== 0 && !bsd)) return core.drop(DROP.tcpNotSyn);
   // A peer that we had a connection with is real, and the connection that ends gives its room.
   const isCookieWanted = replaced === null && (synCookies === 2 || listener.isHalfOpenFull);
   if (isCookieWanted && synCookies === 0) return core.drop(DROP.tcpSynQueueFull);

@@ -2,6 +2,7 @@ import { ETIMEDOUT } from "../errno.ts";
 import { delayedAckExpired } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
 import { isHandshakeOver, mayRepeatSynAck } from "./defer_accept.ts";
+import { isEarly } from "./fast_open.ts";
 import { timeoutOnPath } from "./mtu_probe.ts";
 import { retransmitNow } from "./path_mtu.ts";
 import { rackDetectLoss, TIMEOUT_MIN_US } from "./rack.ts";
@@ -172,7 +173,9 @@ function givesUp(tcb: Tcb, now: number): boolean {
   // As Linux: one retransmission at least, however short the user timeout is.
   if (user.userTimeoutUs > 0) return recovery.retransmits > 0 && now >= userTimeoutAt(tcb);
   if (tcb.state === State.SYN_RECEIVED && tcb.passive) {
-    return isHandshakeOver(tcb, user.synRetries > 0 ? user.synRetries : settings.synAckRetries);
+    // As Linux: one more for a child that has data already.
+    const usual = settings.synAckRetries + (isEarly(tcb) ? 1 : 0);
+    return isHandshakeOver(tcb, user.synRetries > 0 ? user.synRetries : usual);
   }
   if (tcb.state < State.ESTABLISHED) {
     return recovery.retransmits >= (user.synRetries > 0 ? user.synRetries : settings.synRetries);

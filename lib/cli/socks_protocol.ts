@@ -22,7 +22,7 @@ export type Reply = typeof REPLY[keyof typeof REPLY];
 
 export const COMMAND = { connect: 1, bind: 2, udpAssociate: 3 } as const;
 
-/** The errno's names of what a connect or a name may come to. */
+/** The names of errno, and of getaddrinfo(3)'s errors, of what a connect or a name may come to. */
 const REPLY_OF: Record<string, Reply> = {
   ECONNREFUSED: REPLY.connectionRefused,
   ECONNRESET: REPLY.connectionRefused,
@@ -30,7 +30,10 @@ const REPLY_OF: Record<string, Reply> = {
   ENETDOWN: REPLY.networkUnreachable,
   EHOSTUNREACH: REPLY.hostUnreachable,
   EHOSTDOWN: REPLY.hostUnreachable,
-  ENOENT: REPLY.hostUnreachable,
+  EAI_NONAME: REPLY.hostUnreachable,
+  EAI_NODATA: REPLY.hostUnreachable,
+  EAI_AGAIN: REPLY.hostUnreachable,
+  EAI_FAIL: REPLY.hostUnreachable,
   ETIMEDOUT: REPLY.ttlExpired,
   EACCES: REPLY.notAllowed,
 };

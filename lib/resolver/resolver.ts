@@ -20,6 +20,8 @@ import {
 const MAX_QUESTIONS = 2048;
 
 const LOCALHOST = 0x7f000001;
+/** Names that no server is to be asked for, since there are none such (RFC 6761 6.4, RFC 7686 2). */
+const NOWHERE = /(?:^|\.)(?:invalid|onion)$/;
 /** Of what does not come from a server: it may change with the next edit of a file. */
 const OWN_TTL = 0;
 
@@ -174,6 +176,10 @@ export class Resolver {
       // RFC 6303 4.2: of no interest to any server.
       else if (isLoopback(address)) this.#answer(ticket, own(Source.itself, [], ["localhost"]));
       return names.length > 0 || isLoopback(address);
+    }
+    if (NOWHERE.test(name)) {
+      this.#answer(ticket, { ...unanswered(Reason.nxDomain, [name], 0), outcome: Outcome.noName });
+      return true;
     }
     // RFC 6761 6.3: never asked of a server, always the loopback.
     const isLocal = name === "localhost" || name.endsWith(".localhost");

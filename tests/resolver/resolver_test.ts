@@ -247,6 +247,7 @@ Deno.test("/etc/hosts, literals and localhost need no server, and names that can
   for (const name of ["localhost", "LocalHost.", "a.localhost"]) {
     assertEquals(world.lookUp(name).addresses.map(formatIp), ["127.0.0.1"]);
   }
+  for (const name of ["a.invalid", "xyz.ONION."]) assertEquals(world.lookUp(name).reason, Reason.nxDomain);
   for (
     const name of [
       "",

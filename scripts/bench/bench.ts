@@ -95,10 +95,25 @@ export class Bench {
         for (const { candidate, value } of subjects) {
           this.signal.throwIfAborted();
           this.progress.show(`${scenario} ${repetition}/${repetitions}: ${each.name}, ${candidate}`);
-          const figures = await each.measure(value);
+          const figures = await this.attempt(
+            `${scenario}, ${each.name}, ${candidate}`,
+            () => each.measure(value),
+          );
           if (figures !== null) this.results.record(scenario, each.name, candidate, figures);
         }
       }
+    }
+  }
+
+  /** One that fails is noted, and does not take what the others measured with it. */
+  private async attempt(what: string, measure: () => Promise<Figures | null>): Promise<Figures | null> {
+    try {
+      return await measure();
+    } catch (error) {
+      this.signal.throwIfAborted();
+      const why = error instanceof Error ? error.message : String(error);
+      this.note(`${what} failed: ${why.trim().replaceAll("\n", " | ")}`);
+      return null;
     }
   }
 }

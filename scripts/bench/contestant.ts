@@ -35,8 +35,12 @@ export class Contestant implements AsyncDisposable {
 
   /** Runs the peer on the kernel's side; what it measured. */
   async peer(...words: (string | number)[]): Promise<Figures> {
-    const { kernel, peerProgram } = this.parts;
-    return JSON.parse(await kernel.exec([peerProgram, ...words.map(String)], { timeoutMs: PATIENCE_MS }));
+    const { kernel, peerProgram, server, daemon } = this.parts;
+    const command = [peerProgram, ...words.map(String)];
+    const { code, stdout, stderr } = await kernel.run(command, { timeoutMs: PATIENCE_MS });
+    if (code === 0) return JSON.parse(stdout);
+    // Whoever did not answer may have said why.
+    throw new Error([stderr, daemon?.stderr ?? "", server.stderr].map(lastLine).filter(Boolean).join(" | "));
   }
 
   /** CPU seconds of the stack and the application so far, user and system. */
@@ -57,6 +61,10 @@ export class Contestant implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.parts.world[Symbol.asyncDispose]();
   }
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1)!;
 }
 
 /** CPU seconds of a process so far, in all its threads. */

@@ -58,6 +58,8 @@ export interface DaemonConfig {
   json: boolean;
   impair: string | undefined;
   tcp: Partial<TcpSettings>;
+  /** undefined: the stack's own. */
+  reassemblyTimeoutUs: number | undefined;
   /** None: those of /etc/resolv.conf. */
   dns: number[];
   /** null: that of /etc/resolv.conf. */
@@ -82,7 +84,7 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     logLevel,
     json: options.json ?? false,
     impair: options.impair,
-    tcp: readSysctls(options.sysctl ?? []),
+    ...readSysctls(options.sysctl ?? []),
     dns: (options.dns ?? []).flatMap((words) => words.split(",")).map(readServer),
     dnsSearch: options.dnsSearch?.flatMap((words) => words.split(",")).map(readDomain) ?? null,
     gid: options.group === undefined ? -1 : findGroup(options.group),
@@ -122,18 +124,29 @@ function checkImpair(text: string | undefined): void {
   }
 }
 
-function readSysctls(words: readonly string[]): Partial<TcpSettings> {
+/** The one sysctl that is not TCP's, seconds. */
+const FRAGMENT_TIME = "net.ipv4.ipfrag_time";
+
+function readSysctls(words: readonly string[]): Pick<DaemonConfig, "tcp" | "reassemblyTimeoutUs"> {
   const settings: Partial<TcpSettings> = {};
+  let reassemblyTimeoutUs: number | undefined;
   for (const word of words) {
     const [name, value] = word.split(/=(.*)/s);
+    if (name === FRAGMENT_TIME && /^[1-9][0-9]{0,3}$/.test(value ?? "")) {
+      reassemblyTimeoutUs = Number(value) * 1e6;
+      continue;
+    }
     const change = value === undefined ? undefined : linuxSysctl(name, value);
     if (change === undefined) {
-      throw usage(`--sysctl ${word} is none that the stack has`, `it knows ${SYSCTL_NAMES.join(", ")}`);
+      throw usage(
+        `--sysctl ${word} is none that the stack has`,
+        `it knows ${[...SYSCTL_NAMES, FRAGMENT_TIME].join(", ")}`,
+      );
     }
     if (change === null) throw usage(`--sysctl ${word} has a value that cannot be`, "see Linux's ip-sysctl");
     Object.assign(settings, change);
   }
-  return settings;
+  return { tcp: settings, reassemblyTimeoutUs };
 }
 
 /** The number of a group, from /etc/group. */

@@ -27,7 +27,10 @@ export function answerNetwork(
   const { dev } = request as { dev?: unknown };
   const link = dev === undefined ? undefined : network.find(String(dev));
   if (link === null) return ENODEV;
-  if (request.verb === "show") return JSON.stringify(show(network, request.object, link));
+  if (request.verb === "show") {
+    const shown = show(network, request.object, link);
+    return shown === null ? EINVAL : JSON.stringify(shown);
+  }
   if (request.verb === "get") return way(network, request.to);
   if (!mayChange) return EPERM;
   const result = change(network, request, link, now);
@@ -44,7 +47,7 @@ function parse(text: string): NetworkRequest | null {
   }
 }
 
-function show(network: Network, object: unknown, link: Interface | undefined): unknown[] {
+function show(network: Network, object: unknown, link: Interface | undefined): unknown[] | null {
   switch (object) {
     case "link":
       return linksOf(network, link);
@@ -52,8 +55,10 @@ function show(network: Network, object: unknown, link: Interface | undefined): u
       return addressesOf(network, link);
     case "route":
       return routesOf(network, link);
-    default:
+    case "neighbour":
       return neighboursOf(network, link);
+    default:
+      return null;
   }
 }
 
@@ -71,6 +76,7 @@ function change(
   now: number,
 ): number {
   if (request.verb === "flush") return flush(network, request, link, now);
+  if (!CHANGES.has(request.verb)) return -EINVAL;
   switch (request.object) {
     case "address":
       return changeAddress(network, request, link, now);
@@ -82,6 +88,8 @@ function change(
       return -EINVAL;
   }
 }
+
+const CHANGES: ReadonlySet<unknown> = new Set(["add", "replace", "change", "del"]);
 
 function flush(
   network: Network,

@@ -103,6 +103,7 @@ function makeStack({ config }: StartMessage, devices: readonly Device[]): Stack 
     })),
     forwarding: config.forwarding,
     acceptRedirects: config.acceptRedirects,
+    reassemblyTimeoutUs: config.reassemblyTimeoutUs,
     secret: crypto.getRandomValues(new Uint32Array(8)),
     // From the system's generator, many at once: a call for each takes a microsecond.
     random: () => {

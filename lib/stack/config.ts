@@ -30,6 +30,8 @@ export interface StackConfig extends Partial<InterfaceConfig> {
   acceptRedirects?: boolean;
   /** Pass packets on from one interface to another (RFC 1812); false by default. */
   forwarding?: boolean;
+  /** How long the fragments of a datagram are waited for; 30 s by default. */
+  reassemblyTimeoutUs?: number;
   /** Tell the link about the addresses at the start (RFC 5227); true by default. */
   announce?: boolean;
 }

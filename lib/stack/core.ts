@@ -149,7 +149,7 @@ export class Core {
     const interfaces = interfacesOf(config);
     [this.loopback, ...this.links] = makeInterfaces(interfaces, random);
     this.identification = random() & 0xffff;
-    this.reassembly = new Reassembly(this.memory, secret[0] | 0);
+    this.reassembly = new Reassembly(this.memory, secret[0] | 0, config.reassemblyTimeoutUs);
     this.hash = new SipHash(secret);
     this.identifications = new Identifications(this.hash);
     this.initialSequence = new InitialSequence(this.hash);

@@ -39,7 +39,11 @@ export class Reassembly {
   private readonly spare: PartialDatagram[] = [];
 
   /** `seed`: an int32 that nobody outside knows. */
-  constructor(private readonly pool: MemoryPool, private readonly seed: number) {}
+  constructor(
+    private readonly pool: MemoryPool,
+    private readonly seed: number,
+    private readonly timeoutUs = TIMEOUT_US,
+  ) {}
 
   /** When the oldest is given up; Infinity: there is none. */
   get deadline(): number {
@@ -65,7 +69,7 @@ export class Reassembly {
     made.destination = ip.destination;
     made.protocol = ip.protocol;
     made.identification = ip.identification;
-    made.expiresAtUs = now + TIMEOUT_US;
+    made.expiresAtUs = now + this.timeoutUs;
     made.bucket = bucket;
     made.nextInBucket = this.buckets[bucket];
     this.buckets[bucket] = made;

@@ -91,6 +91,7 @@ export function sendCookie(
   const { socket } = listener;
   const cookie = core.synCookies.make(ip, segment, now);
   const template = core.synCookies.template(core, listener);
+  template.linkMss = core.segmentSizeTo(ip.source);
   template.timestamps.offset = timestampOffset(core, ip.destination, ip.source);
   const out = core.cookieOut;
   fillCookieSynAck(template, segment, cookie, out, now);

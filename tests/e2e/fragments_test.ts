@@ -128,3 +128,29 @@ Deno.test({
     assertMatch(await peer.exec(["ping", "-c", "2", "-i", "0.2", "-s", "20000", STACK]), / 0% packet loss/);
   },
 });
+
+Deno.test({
+  name:
+    "path MTU: TCP gets through a network in the middle that takes 1000 bytes and says nothing (RFC 4821)",
+  ignore,
+  async fn() {
+    const world = await Namespaces.create("router", "peer");
+    const [router, peer] = world.all;
+    await world.link(router, "eth1", "10.9.0.1/24", peer, "eth0", "10.9.0.2/24");
+    await router.sh(`ip link set eth1 mtu 1000; echo 1 > /proc/sys/net/ipv4/ip_forward
+      nft add table ip t; nft 'add chain ip t out { type filter hook output priority 0; }'
+      nft add rule ip t out icmp type destination-unreachable counter drop`);
+    await peer.sh("ip route add default via 10.9.0.1 mtu 1000 advmss 1460");
+    await using daemon = await Daemon.startIn(world, "--sysctl", "tcp_rto_min_us=20000");
+    const { socketPath } = daemon;
+    await using server = await peer.spawn(["python3", "-uc", `import socket, hashlib\n${DIGEST_SERVER}`]);
+    await server.waitFor("up");
+    const bytes = randomBytes(300_000);
+    using connection = await connect({ hostname: "10.9.0.2", port: 7001, socketPath });
+    await sendAll(connection, bytes);
+    await connection.closeWrite();
+    assertEquals(new TextDecoder().decode(await readAll(connection)), await sha256(bytes));
+    assertMatch(await router.exec(["nft", "list", "ruleset"]), /counter packets [1-9]/);
+    assertEquals((await status({ socketPath })).counters.icmpErrorsIn, 0);
+  },
+});

@@ -4,6 +4,7 @@ import { listenUnix } from "../../ffi/unix_listener.ts";
 import { LinuxUnixHost } from "../../lib/daemon/unix_host.ts";
 import type { UnixHost } from "../../lib/ipc/host.ts";
 import { Server } from "../../lib/ipc/server.ts";
+import type { Configure } from "../../lib/ipc/service.ts";
 import { FakeStack } from "./fake_stack.ts";
 
 // Opened here, so that no test is said to leak it.
@@ -14,6 +15,7 @@ export interface FixtureOptions {
   uid?: number;
   gid?: number;
   describe?: () => string;
+  configure?: Configure;
   backlog?: number;
 }
 
@@ -57,6 +59,7 @@ export class Fixture implements Disposable {
       stack: this.stack,
       host,
       describe: options.describe ?? (() => "{}"),
+      configure: options.configure,
       uid: options.uid ?? Deno.uid()!,
       gid: options.gid ?? -1,
       warn: (message) => this.warnings.push(message),

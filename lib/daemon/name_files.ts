@@ -27,6 +27,8 @@ export class NameFiles implements NameSource {
   #lookAgainAtUs = -Infinity;
   #stamp = "";
   #warned = "";
+  /** Servers that resolv.conf names in vain. */
+  #unreachable: string[] = [];
 
   /** `warn` is told when there is no server that the stack could ask. */
   constructor(options: NameOptions, warn: (message: string) => void) {
@@ -53,15 +55,15 @@ export class NameFiles implements NameSource {
     if (config.servers.length === 0 && unreachable.length > 0) {
       config.servers = parseResolvConf(readText(UPSTREAM_CONF)).config.servers;
     }
-    if (config.servers.length === 0) this.#complain(unreachable);
+    this.#unreachable = unreachable;
     return dnsSearch === null ? config : { ...config, search: dnsSearch };
   }
 
-  /** Once for each state of the file. */
-  #complain(unreachable: string[]): void {
-    const why = unreachable.length === 0
+  /** Told once for each state of the file. */
+  noServer(): void {
+    const why = this.#unreachable.length === 0
       ? `${RESOLV_CONF} names no server`
-      : `the stack cannot reach those of ${RESOLV_CONF} (${unreachable.join(", ")})`;
+      : `the stack cannot reach those of ${RESOLV_CONF} (${this.#unreachable.join(", ")})`;
     const message = `names cannot be resolved: ${why}; name servers with --dns ADDRESS`;
     if (message !== this.#warned) this.#warn(message);
     this.#warned = message;

@@ -3,7 +3,7 @@ import { EADDRINUSE, EAGAIN, EINPROGRESS } from "../errno.ts";
 import type { ResolverConfig } from "../resolver/config.ts";
 import type { Hosts } from "../resolver/hosts.ts";
 import { Resolver } from "../resolver/resolver.ts";
-import type { Action, NameAnswer, RecordType } from "../resolver/types.ts";
+import { type Action, type NameAnswer, Reason, type RecordType } from "../resolver/types.ts";
 import { Datagram, READY_ERROR, READY_HANGUP, READY_READ, READY_WRITE } from "../stack/socket_types.ts";
 import type { SocketLayer } from "./host.ts";
 
@@ -21,6 +21,8 @@ const BUDGET = 16;
 export interface NameSource {
   /** What is to hold from now on; null: as before. */
   refresh(now: number): { config: ResolverConfig; hosts: Hosts } | null;
+  /** A look-up failed because no server is known: somebody may want to know why. */
+  noServer(): void;
 }
 
 /** A socket of the stack that carries one query. */
@@ -110,6 +112,7 @@ export class NameService {
     for (let each = this.resolver.takeAnswer(); each !== null; each = this.resolver.takeAnswer()) {
       const done = this.#waiting.get(each.ticket);
       this.#waiting.delete(each.ticket);
+      if (each.answer.reason === Reason.noServer) this.#source?.noServer();
       done?.(each.answer);
     }
   }

@@ -104,14 +104,16 @@ class QueryStack extends FakeStack {
 
 function setUp(config: Partial<ResolverConfig> = {}) {
   const stack = new QueryStack();
+  const complaints = { count: 0 };
   const source = {
     refresh: () => ({
       config: { ...defaultConfig(), servers: [{ address: SERVER, port: 53 }], ...config },
       hosts: new Hosts(),
     }),
+    noServer: () => complaints.count++,
   };
   const random = () => crypto.getRandomValues(new Uint32Array(1))[0];
-  return { stack, names: new NameService(stack, random, source) };
+  return { stack, complaints, names: new NameService(stack, random, source) };
 }
 
 /** The query back as an answer without records, and with an SOA's absence: the name has no data. */
@@ -166,6 +168,14 @@ Deno.test("a server that refuses is not waited for", () => {
   names.ready(handle);
   names.work(0);
   assertEquals([answer?.outcome, stack.queries.size], [Outcome.tryAgain, 0]);
+});
+
+Deno.test("without a server whoever can mend it is told, and nobody for what needs none", () => {
+  const { names, complaints } = setUp({ servers: [] });
+  names.lookUp("localhost", RecordType.A, 0, () => {});
+  assertEquals(complaints.count, 0);
+  names.lookUp("a.example", RecordType.A, 0, () => {});
+  assertEquals(complaints.count, 1);
 });
 
 Deno.test("TCP: queries go out as there is room, answers come in pieces", () => {

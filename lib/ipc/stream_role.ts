@@ -1,6 +1,6 @@
 import { Slices } from "../buffer/memory.ts";
 import { EAGAIN, ECONNRESET, EPIPE } from "../errno.ts";
-import { SHUT_WR } from "../stack/socket_types.ts";
+import { SHUT_WR, SO_LINGER, SOL_SOCKET } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import type { Service } from "./service.ts";
 
@@ -52,10 +52,14 @@ export class StreamRole implements Role {
       this.#abort(client, service, now);
       return false;
     }
+    const movedBefore = service.moved;
     const moreOut = this.#fromProgram(client, service, now);
+    const wrote = service.moved > movedBefore;
     const moreIn = !client.closed && this.#toProgram(client, service, now);
     if (client.closed) return false;
     if (client.hungUp && this.#programEnded) {
+      // A reset (SO_LINGER 0) comes after what was written before: that goes out first, as it would from write(2).
+      if (wrote && service.stack.getOption(client.handle, SOL_SOCKET, SO_LINGER) === 0) return true;
       this.#close(client, service, now);
       return false;
     }

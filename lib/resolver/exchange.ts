@@ -175,9 +175,13 @@ export class Exchange {
   }
 }
 
-/** Answers that make the C library try the next server: it failed, refused, or refers to others without asking them. */
+/**
+ * Answers that make the C library try the next server: it failed, refused, or refers to others without asking them. Or
+ * it cut off what came over TCP, where there is room for all.
+ */
 function isUseless(response: Response): boolean {
-  const { rcode, records, isAuthoritative, offersRecursion, negativeTtl } = response;
+  const { rcode, records, isTruncated, isAuthoritative, offersRecursion, negativeTtl } = response;
+  if (isTruncated) return true;
   if (rcode !== Reason.noError) return rcode !== Reason.nxDomain;
   return records.length === 0 && negativeTtl < 0 && !isAuthoritative && !offersRecursion;
 }

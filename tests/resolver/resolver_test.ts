@@ -141,6 +141,13 @@ Deno.test("RFC 7766: what was cut off is asked for over TCP, where it comes in p
   assertEquals(world.queries.map(({ action }) => action.kind), ["udp", "tcp"]);
 });
 
+Deno.test("what is cut off over TCP too is no answer", () => {
+  const world = new ResolverWorld();
+  world.servers.set(SERVER_1, ({ name }) => ({ flags: 0x200, answers: [a(name, "192.0.2.1")] }));
+  const { outcome, reason } = world.lookUp("www.example");
+  assertEquals([outcome, reason], [Outcome.tryAgain, Reason.serverFailure]);
+});
+
 Deno.test("options use-vc: TCP only; a stream that ends early makes way for the next server", () => {
   const world = new ResolverWorld({ servers: TWO, useTcp: true });
   world.servers.set(SERVER_2, ({ name }) => ({ answers: [a(name, "192.0.2.2")] }));
@@ -172,6 +179,23 @@ Deno.test("an answer that comes late, when the next server was asked already, is
   const late = respond(first, { answers: [a("www.example", "192.0.2.1")] });
   world.resolver.datagram(first.action.channel, SERVER_1, 53, late, world.now);
   assertEquals([world.finish(ticket).server, world.queries.length], [SERVER_1, 2]);
+});
+
+Deno.test("a failure that comes late does not take the turn of the server that is being asked", () => {
+  const world = new ResolverWorld({ servers: TWO });
+  const ticket = world.resolver.lookUp("www.example", RecordType.A, 0);
+  world.settle();
+  world.now = world.resolver.deadline;
+  world.resolver.advance(world.now);
+  world.settle();
+  const [first, second] = world.queries;
+  const failure = respond(first, { flags: 2 });
+  world.resolver.datagram(first.action.channel, SERVER_1, 53, failure, world.now);
+  world.settle();
+  assertEquals(world.queries.length, 2);
+  const answer = respond(second, { answers: [a("www.example", "192.0.2.1")] });
+  world.resolver.datagram(second.action.channel, SERVER_2, 53, answer, world.now);
+  assertEquals(world.finish(ticket).server, SERVER_2);
 });
 
 Deno.test("servers that fail or refuse are passed over; what the last of them said is told", () => {

@@ -69,14 +69,18 @@ async function begin(
   if (rule.transport === "udp") {
     const socket = await from.bindDatagrams(rule.listen);
     closers.push(() => socket.close());
-    report.listening(direction, socket.addr);
     const complain = (peer: Deno.NetAddr, error: unknown) => report.failed(direction, peer, error);
-    return () => new DatagramRelay(socket, () => to.connectDatagrams(rule.to), complain).run();
+    return () => {
+      report.listening(direction, socket.addr);
+      return new DatagramRelay(socket, () => to.connectDatagrams(rule.to), complain).run();
+    };
   }
   const listener = await from.listen(rule.listen);
   closers.push(() => listener.close());
-  report.listening(direction, listener.addr);
-  return () => serve(listener, direction, signal, report);
+  return () => {
+    report.listening(direction, listener.addr);
+    return serve(listener, direction, signal, report);
+  };
 }
 
 /** Takes connections until the listener is closed or its side is gone. */

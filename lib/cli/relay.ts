@@ -23,15 +23,20 @@ export async function relay(a: TcpStream, b: TcpStream, signal?: AbortSignal): P
   signal?.addEventListener("abort", close);
   try {
     if (signal?.aborted) close();
-    const closing = <T>(step: Promise<T>) =>
-      step.catch((error) => {
+    // The first error is the reason, others only follow from it.
+    const errors: unknown[] = [];
+    const guarded = async (from: TcpStream, to: TcpStream) => {
+      try {
+        return await carry(from, to);
+      } catch (error) {
+        errors.push(error);
         close();
-        throw error;
-      });
-    const [forth, back] = await Promise.allSettled([closing(carry(a, b)), closing(carry(b, a))]);
-    if (forth.status === "rejected") throw forth.reason;
-    if (back.status === "rejected") throw back.reason;
-    return { forth: forth.value, back: back.value };
+        return 0;
+      }
+    };
+    const [forth, back] = await Promise.all([guarded(a, b), guarded(b, a)]);
+    if (errors.length > 0) throw errors[0];
+    return { forth, back };
   } finally {
     signal?.removeEventListener("abort", close);
     close();

@@ -28,10 +28,22 @@ def reply(c):
   return r[1], socket.inet_ntoa(r[4:8]), struct.unpack("!H", r[8:])[0]
 `;
 
-const test = CommandWorld.test;
+/** A name server that knows peer.test only. */
+const NAME_SERVER = `
+s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("10.0.0.5", 53)); print("up")
+while True:
+  q, a = s.recvfrom(999); end = q.index(b"\\0", 12) + 5; known = q[12:end] == b"\\4peer\\4test\\0\\0\\1\\0\\1"
+  head = q[:2] + (b"\\x81\\x80\\0\\1\\0\\1" if known else b"\\x81\\x83\\0\\1\\0\\0") + b"\\0\\0\\0\\0" + q[12:end]
+  s.sendto(head + (b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\x0a\\0\\0\\5" if known else b""), a)`;
+
+/** In a world whose daemon asks the name server at 10.0.0.5. */
+function test(name: string, fn: (world: CommandWorld) => Promise<void>): void {
+  CommandWorld.test(name, fn, "--dns", "10.0.0.5");
+}
 
 test("socks: curl and Deno's fetch go through it, and reach the peer from the stack's address", async (world) => {
   await using _server = await world.serve(HTTP_SERVER);
+  await using _names = await world.serve(NAME_SERVER);
   await using socks = await world.start(["socks"]);
   assertEquals(socks.stdout, "SOCKS proxy listening on 127.0.0.1:1080\n");
   if (hasPrograms("curl")) {
@@ -45,11 +57,13 @@ test("socks: curl and Deno's fetch go through it, and reach the peer from the st
       ]);
       assertEquals(fetched, `/${option} 10.0.0.4`);
     }
+    const byName = ["curl", "-sS", "--socks5-hostname", "127.0.0.1", "http://peer.test:8000/name"];
+    assertEquals(await world.host.exec(byName), "/name 10.0.0.4");
     const refused = await world.host.run(["curl", "-sS", "--socks5", "127.0.0.1", "http://10.0.0.5:9/"]);
     assertEquals(refused.code, 97);
   }
   const program = `const client = Deno.createHttpClient({ proxy: { url: "socks5h://127.0.0.1:1080" } });
-    const all = Array.from({ length: 20 }, (_, i) => fetch("http://10.0.0.5:8000/" + i, { client }));
+    const all = Array.from({ length: 20 }, (_, i) => fetch("http://peer.test:8000/" + i, { client }));
     for (const answer of await Promise.all(all)) console.log(await answer.text());`;
   const fetched = await world.host.exec([Deno.execPath(), "eval", program]);
   assertEquals(fetched.trim().split("\n"), Array.from({ length: 20 }, (_, i) => `/${i} 10.0.0.4`));
@@ -62,6 +76,7 @@ test("socks: what cannot be reached gets the reply of RFC 1928, and both ends of
     `s = socket.create_server(("10.0.0.5", 2048)); print("up")\nwhile True:\n  c, _ = s.accept()\n  n = 0\n` +
       `  while m := c.recv(65536): n += len(m)\n  c.sendall(b"%d" % n); c.close()`,
   );
+  await using _names = await world.serve(NAME_SERVER);
   await using _socks = await world.start(["socks"]);
   await world.host.sh("ip route add unreachable 192.0.2.0/24; sysctl -q net.ipv4.ip_forward=1");
   const said = await world.python(`${CLIENT}

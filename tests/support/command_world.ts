@@ -6,10 +6,11 @@ import type { Finished, RunOptions, WorldProcess } from "./process.ts";
 export class CommandWorld implements AsyncDisposable {
   private constructor(readonly world: Namespaces, readonly host: Namespace) {}
 
-  static async create(): Promise<CommandWorld> {
+  /** `options`: of the daemon. */
+  static async create(options: string[]): Promise<CommandWorld> {
     const world = await Namespaces.create();
     const [host] = world.all;
-    const daemon = await host.spawn([...lvlIp, "daemon"]);
+    const daemon = await host.spawn([...lvlIp, "daemon", ...options]);
     await daemon.waitFor("ready at");
     return new CommandWorld(world, host);
   }
@@ -46,12 +47,12 @@ export class CommandWorld implements AsyncDisposable {
   }
 
   /** A test in a world of its own; ignored where there can be none. */
-  static test(name: string, fn: (world: CommandWorld) => Promise<void>): void {
+  static test(name: string, fn: (world: CommandWorld) => Promise<void>, ...options: string[]): void {
     Deno.test({
       name,
       ignore: !hasNamespaces(),
       async fn() {
-        await using world = await CommandWorld.create();
+        await using world = await CommandWorld.create(options);
         await fn(world);
       },
     });

@@ -68,14 +68,17 @@ Deno.test({
     await using world = await ShimWorld.start();
     const { socketPath, net } = world;
     // The world's own files, which the daemon looks at again when they change.
-    const unknown = "nameserver 127.0.0.53\\n";
-    const conf = `nameserver ${KERNEL}\\noptions timeout:1\\n`;
-    await net.sh(`cd ${world.directory}; printf '${unknown}' > conf; printf '10.7.7.7 listed\\n' > hosts
+    const conf = "nameserver 127.0.0.53\\noptions timeout:1\\n";
+    await net.sh(`cd ${world.directory}; printf '${conf}' > conf; printf '10.7.7.7 listed\\n' > hosts
       mount --bind conf /etc/resolv.conf; mount --bind hosts /etc/hosts`);
     const error = await assertRejects(() => resolve("www.test", { socketPath }), NameError);
     assertMatch(error.message, /no name server is known .* --dns/);
     assertEquals(await resolve("Listed", { socketPath }), ["10.7.7.7"]);
-    await net.sh(`printf '${conf}' > ${world.directory}/conf`);
+    await world.daemon.waitFor(/cannot reach those of \/etc\/resolv.conf \(127\.0\.0\.53\)/);
+    // Where systemd-resolved says whom its stub on 127.0.0.53 asks.
+    await net.sh(
+      `mkdir -p /run/systemd/resolve; echo nameserver ${KERNEL} > /run/systemd/resolve/resolv.conf`,
+    );
     const server = await net.spawn(["python3", SERVER, KERNEL]);
     await server.waitFor("up");
     // The files are looked at once a second at most.

@@ -18,6 +18,18 @@ Deno.test("the defaults are those of the README", () => {
   assertEquals([config.forwarding, config.acceptRedirects], [false, false]);
 });
 
+Deno.test("name servers and search list, in one word or several; those of resolv.conf without", () => {
+  const { dns, dnsSearch } = readConfig({
+    dns: ["8.8.8.8,1.1.1.1", "10.0.0.5"],
+    dnsSearch: ["Example.org,lan"],
+  });
+  assertEquals([dns.map(formatIp), dnsSearch], [["8.8.8.8", "1.1.1.1", "10.0.0.5"], ["example.org", "lan"]]);
+  assertEquals([readConfig({}).dns, readConfig({}).dnsSearch], [[], null]);
+  for (const wrong of [{ dns: ["localhost"] }, { dns: ["127.0.0.53"] }, { dnsSearch: ["a b"] }]) {
+    assertThrows(() => readConfig(wrong), CommandError, "--dns");
+  }
+});
+
 Deno.test("a gateway may have its prefix length, and 31-bit networks have no broadcast", () => {
   assertEquals(formatIp(readConfig({ gateway: "10.0.0.7/24" }).interfaces[0].gateway), "10.0.0.7");
   const config = readConfig({ addr: "10.0.0.4/31", gateway: "10.0.0.5" });

@@ -13,6 +13,7 @@ export {
   Listener,
   lookUp,
   NameError,
+  network,
   openTrace,
   ping,
   resolve,
@@ -20,15 +21,19 @@ export {
   Trace,
 } from "./lib/ipc/client.ts";
 export type {
+  AddressInfo,
   CodedError,
   ConnectionStatus,
   ConnectOptions,
   DaemonStatus,
+  LinkInfo,
   ListenDatagramOptions,
   ListenOptions,
   LookUp,
   LookUpOptions,
+  NeighbourInfo,
   NeighbourStatus,
+  NetworkRequest,
   Ping,
   PingDamage,
   PingEvent,
@@ -38,6 +43,7 @@ export type {
   Probe,
   ProbeAnswer,
   ResolveOptions,
+  RouteInfo,
   RouteStatus,
   StatusOptions,
   TraceOptions,
@@ -47,7 +53,7 @@ export { Memory, Slices } from "./lib/buffer/memory.ts";
 export type { Device, DeviceFeatures } from "./lib/device.ts";
 export { ImpairedDevice, parseImpair } from "./lib/impair.ts";
 export { Datagram, SocketKind, SocketName, Stack } from "./lib/stack/stack.ts";
-export type { StackConfig, TcpInfo } from "./lib/stack/stack.ts";
+export type { InterfaceConfig, StackConfig, TcpInfo } from "./lib/stack/stack.ts";
 export { CaptureDevice } from "./lib/trace/capture_device.ts";
 export { Host } from "./lib/daemon/embedded.ts";
 export type { HostOptions } from "./lib/daemon/embedded.ts";

@@ -26,6 +26,8 @@ export { DaemonUnreachableError, errnoText } from "./errors.ts";
 export type { CodedError } from "./errors.ts";
 export { ping, pingErrorText } from "./ping.ts";
 export type { Ping, PingDamage, PingEvent, PingFailure, PingOptions, PingReply } from "./ping.ts";
+export { network } from "./network.ts";
+export type { AddressInfo, LinkInfo, NeighbourInfo, NetworkRequest, RouteInfo } from "./network_messages.ts";
 export { lookUp, NameError, resolve } from "./resolve.ts";
 export type { LookUp, LookUpOptions, ResolveOptions } from "./resolve.ts";
 export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } from "./protocol.ts";

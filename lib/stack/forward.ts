@@ -8,6 +8,7 @@ import { IPV4_CHECKSUM_OFFSET, parseIpv4 } from "../wire/ipv4.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
 import { sendIcmpError } from "./icmp_send.ts";
+import { recordRoute } from "./ip_options.ts";
 import { enqueue } from "./outbox.ts";
 import type { Packet } from "./packet.ts";
 import type { Route } from "./routes.ts";
@@ -35,7 +36,11 @@ export function forward(core: Core, arrival: Arrival, now: number): void {
   }
   if (route.link === arrival.link) redirect(core, arrival, route, now);
   const packet = copyOf(core, arrival);
-  if (packet !== null && enqueue(core, packet)) core.counters.ipForwarded++;
+  if (packet === null) return;
+  const { link } = route;
+  const ours = link.sourceFor(route.nextHop(ip.destination));
+  recordRoute(packet.memory!, ip.headerLength, ours, now);
+  if (enqueue(core, packet)) core.counters.ipForwarded++;
 }
 
 /** RFC 1812 5.3.7, RFC 3927 2.7: addresses that no router may see, or that mean something on their own link only. */

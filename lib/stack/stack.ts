@@ -40,7 +40,7 @@ import {
 import { TimeWaitEntry } from "./time_wait.ts";
 import { setFull, transmit } from "./transmit.ts";
 
-export type { StackConfig } from "./config.ts";
+export type { InterfaceConfig, StackConfig } from "./config.ts";
 export type { Counters } from "./counters.ts";
 export * from "./socket_types.ts";
 export { SendNext, type TcpInfo } from "../tcp/user_calls.ts";

@@ -33,6 +33,8 @@ Deno.test({
       (await left.run(["ping", "-c", "1", "-t", "1", RIGHT])).stdout,
       new RegExp(`^From ${OURS.left} icmp_seq=1 Time to live exceeded$`, "m"),
     );
+    const recorded = await left.exec(["ping", "-n", "-c", "1", "-R", RIGHT]);
+    assertMatch(recorded, /RR: \t10\.1\.0\.2\s+10\.2\.0\.1\s+10\.2\.0\.2/);
     await transfer(world, left, right, RIGHT);
     await transfer(world, right, left, LEFT);
     const { counters } = await status({ socketPath: world.socketPath });

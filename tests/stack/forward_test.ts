@@ -144,21 +144,51 @@ function mendHeader(view: DataView, length: number): void {
   view.setUint16(IP_HEADER + 10, fold(sum(memory, 0, length)));
 }
 
-Deno.test("RFC 791 3.1: options go on; into later fragments only those that are marked for it", () => {
-  const made = router({}, [{}, { mtu: 600 }]);
-  const plain = udp({ payload: new Uint8Array(1000) });
-  const frame = new Uint8Array(plain.length + 12);
+/** A datagram with these options, a multiple of 4 bytes, that may be fragmented. */
+function withOptions(options: number[], payload: number): Uint8Array {
+  const plain = udp({ payload: new Uint8Array(payload) });
+  const frame = new Uint8Array(plain.length + options.length);
   frame.set(plain.subarray(0, 34));
-  // Timestamp (not copied), router alert (copied), no operation, end.
-  frame.set([68, 4, 5, 0, 0x94, 4, 0, 0, 1, 1, 1, 0], 34);
-  frame.set(plain.subarray(34), 46);
+  frame.set(options, 34);
+  frame.set(plain.subarray(34), 34 + options.length);
   const view = new DataView(frame.buffer);
-  view.setUint8(IP_HEADER, 0x48);
+  view.setUint8(IP_HEADER, 0x45 + options.length / 4);
   view.setUint16(IP_HEADER + 2, frame.length - IP_HEADER);
   view.setUint16(IP_HEADER + 6, 0);
-  mendHeader(view, 32);
+  mendHeader(view, 20 + options.length);
+  return frame;
+}
+
+Deno.test("RFC 1812 5.2.4: who records the way finds our address on the next link there, as long as there is room", () => {
+  const made = router();
+  const optionsOf = (options: number[]) => {
+    const [{ bytes, malformed }] = made.input(0, withOptions(options, 8));
+    assertEquals(malformed, "");
+    return [...bytes.subarray(34, 34 + options.length)];
+  };
+  const ours = [10, 1, 0, 1];
+  assertEquals(optionsOf([1, 7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]), [1, 7, 11, 8, ...ours, 0, 0, 0, 0]);
+  assertEquals(optionsOf([1, 7, 11, 8, 9, 9, 9, 9, 0, 0, 0, 0]), [1, 7, 11, 12, 9, 9, 9, 9, ...ours]);
+  for (const unchanged of [[1, 7, 7, 8, 9, 9, 9, 9], [1, 7, 7, 3, 9, 9, 9, 9], [7, 2, 1, 1], [68, 4, 4, 0]]) {
+    assertEquals(optionsOf(unchanged), unchanged);
+  }
+  // Milliseconds by a clock of our own, which the highest bit says (RFC 791 3.1).
+  const time = [
+    0x80 | ((made.now / 1000) >>> 24),
+    ...[16, 8, 0].map((bits) => ((made.now / 1000) >> bits) & 255),
+  ];
+  assertEquals(optionsOf([68, 8, 5, 0, 0, 0, 0, 0]), [68, 8, 9, 0, ...time]);
+  assertEquals(optionsOf([68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0]), [68, 12, 13, 1, ...ours, ...time]);
+  assertEquals(optionsOf([68, 4, 5, 0x10]), [68, 4, 5, 0x20], "one more that found no room");
+  assertEquals(optionsOf([68, 4, 5, 0xf0]), [68, 4, 5, 0xf0]);
+});
+
+Deno.test("RFC 791 3.1: options go on; into later fragments only those that are marked for it", () => {
+  const made = router({}, [{}, { mtu: 600 }]);
+  // Some that nobody knows (not copied), router alert (copied), no operation, end.
+  const frame = withOptions([30, 4, 5, 0, 0x94, 4, 0, 0, 1, 1, 1, 0], 1000);
   const [first, second] = made.input(0, frame);
-  assertEquals([...first.bytes.subarray(34, 42)], [68, 4, 5, 0, 0x94, 4, 0, 0]);
+  assertEquals([...first.bytes.subarray(34, 42)], [30, 4, 5, 0, 0x94, 4, 0, 0]);
   assertEquals([...second.bytes.subarray(34, 42)], [1, 1, 1, 1, 0x94, 4, 0, 0]);
   assertEquals([first.malformed, second.malformed, second.ipv4!.headerLength], ["", "", 32]);
 });

@@ -57,3 +57,5 @@ export type { InterfaceConfig, StackConfig, TcpInfo } from "./lib/stack/stack.ts
 export { CaptureDevice } from "./lib/trace/capture_device.ts";
 export { Host } from "./lib/daemon/embedded.ts";
 export type { HostOptions } from "./lib/daemon/embedded.ts";
+export { openTap, TapError } from "./ffi/tap.ts";
+export type { OpenTapOptions, TapDevice } from "./ffi/tap.ts";

@@ -48,9 +48,35 @@ export interface OpenTapOptions extends TapDeviceOptions {
 
 /**
  * Opens the TAP `name`: attaches to it if it exists (a persistent one needs no privilege of its owner), else makes one
- * that disappears when it is closed. The kernel's side is not set up by this, see `configureInterface`.
+ * that disappears when it is closed. The kernel's side is not set up by this (`ip link set tap8 up`, and an address).
  *
  * Throws `TapError`.
+ *
+ * @example A stack on a TAP in a loop of one's own; for a host that is ready to use see `Host`
+ * ```ts
+ * import { Frame, openTap, Stack } from "@lvl-ip/lvl-ip";
+ *
+ * const tap = openTap({ name: "tap8" });
+ * const stack = new Stack({
+ *   mac: 0x02000a000804,
+ *   mtu: tap.mtu,
+ *   addresses: [{ address: 0x0a000804, prefixLength: 24 }],
+ *   secret: crypto.getRandomValues(new Uint32Array(4)),
+ *   random: () => crypto.getRandomValues(new Uint32Array(1))[0],
+ *   features: tap.features,
+ * });
+ * const [input, output] = [new Frame(), new Frame()];
+ *
+ * // Whenever tap.fd is readable, stack.deadline has come, or a call was made into the stack.
+ * function turn(now: number) {
+ *   while (tap.receive(input, now)) stack.input(input, now);
+ *   stack.advance(now);
+ *   while (stack.transmit(output, now)) tap.send(output, now);
+ * }
+ * turn(Math.round(performance.now() * 1000));
+ * console.assert(stack.counters.framesOut > 0); // it has announced its address by ARP
+ * tap.close();
+ * ```
  */
 export function openTap(options: OpenTapOptions): TapDevice {
   const { name } = options;

@@ -97,6 +97,7 @@ const RULES: readonly Rule[] = [
     room: "mod.ts",
     allows: [
       "lib/daemon/embedded.ts",
+      "ffi/tap.ts",
       "lib/ipc/",
       "lib/stack/",
       "lib/device.ts",

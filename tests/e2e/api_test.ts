@@ -156,8 +156,8 @@ Deno.test({
     await using _echo = await daemon.python(
       `s = socket.create_server(("10.0.0.5", 2048)); print("up")\nwhile True:\n  c, _ = s.accept(); c.sendall(c.recv(99)); c.close()`,
     );
-    const examples = ["lib/ipc/client.ts", "lib/daemon/embedded.ts"].flatMap(examplesIn);
-    assert(examples.length >= 3);
+    const examples = ["lib/ipc/client.ts", "lib/daemon/embedded.ts", "ffi/tap.ts"].flatMap(examplesIn);
+    assert(examples.length >= 4);
     for (const example of examples) {
       // Of the sources that this test is of, and what does not hold ends the program.
       const checked = `console.assert = (holds) => { if (!holds) throw new Error("does not hold"); };\n` +

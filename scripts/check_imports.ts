@@ -36,6 +36,8 @@ const IPC_CLIENT = [
   "datagram_conn",
   "errors",
   "listener",
+  "message_stream",
+  "packet_conn",
   "network",
   "network_messages",
   "paths",

@@ -34,6 +34,8 @@ export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } fro
 export { Connection } from "./connection.ts";
 export { DatagramConn } from "./datagram_conn.ts";
 export { Listener } from "./listener.ts";
+export { openIcmp, openRaw, PacketConn } from "./packet_conn.ts";
+export type { OpenIcmpOptions, OpenRawOptions, PacketError, ReceivedPacket } from "./packet_conn.ts";
 export { openTrace, Trace } from "./trace.ts";
 export type { Probe, ProbeAnswer, TraceOptions } from "./trace.ts";
 

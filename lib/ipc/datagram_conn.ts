@@ -1,11 +1,9 @@
 import { formatIp, parseIp } from "../wire/address.ts";
-import { decodeRecord, encodeRecord, MAX_DATAGRAM, OP, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
+import { MAX_DATAGRAM, OP, ProtocolRecord } from "./protocol.ts";
 import type { Channel } from "./channel.ts";
 import { errnoError } from "./errors.ts";
-import { EDESTADDRREQ, EINVAL, EMSGSIZE, ENETDOWN, EPROTO } from "../errno.ts";
-
-/** Room for the largest message and some more. */
-const CAPACITY = 128 * 1024;
+import { MessageStream } from "./message_stream.ts";
+import { EDESTADDRREQ, EINVAL, EMSGSIZE } from "../errno.ts";
 
 /**
  * A UDP socket of the stack, with the interface of `Deno.DatagramConn`. What the stack finds wrong with a message after
@@ -15,21 +13,12 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
   readonly addr: Deno.NetAddr;
   /** The only peer; null when it has none. */
   readonly remoteAddr: Deno.NetAddr | null;
-  readonly #channel: Channel;
-  readonly #record = new ProtocolRecord();
-  readonly #bytes = new Uint8Array(CAPACITY);
-  readonly #view = new DataView(this.#bytes.buffer);
-  /** What has come and was not given out lies from `#start` to `#end`. */
-  #start = 0;
-  #end = 0;
-  #receiving: Promise<unknown> = Promise.resolve();
-  #sending: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  readonly #stream: MessageStream;
 
   /** `answer`: what the daemon answered to datagram. */
   constructor(channel: Channel, answer: ProtocolRecord) {
     const { local, remote } = answer;
-    this.#channel = channel;
+    this.#stream = new MessageStream(channel);
     this.addr = { transport: "udp", hostname: formatIp(local.address), port: local.port };
     this.remoteAddr = remote.port === 0
       ? null
@@ -42,9 +31,17 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
    * `BadResource` when the socket is closed.
    */
   receive(bytes?: Uint8Array<ArrayBuffer>): Promise<[Uint8Array<ArrayBuffer>, Deno.NetAddr]> {
-    const next = this.#receiving.then(() => this.#receive(bytes));
-    this.#receiving = next.catch(() => {});
-    return next;
+    return this.#stream.receive(({ errno, remote }, message) => {
+      if (errno !== 0) {
+        throw errnoError(errno, `Cannot receive on ${this.addr.hostname}:${this.addr.port}`);
+      }
+      const hostname = formatIp(remote.address);
+      const from: Deno.NetAddr = { transport: "udp", hostname, port: remote.port };
+      if (bytes === undefined) return [message.slice(), from];
+      const count = Math.min(message.length, bytes.length);
+      bytes.set(message.subarray(0, count));
+      return [bytes.subarray(0, count), from];
+    });
   }
 
   /**
@@ -52,21 +49,16 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
    * `RangeError`.
    */
   async send(bytes: Uint8Array, to?: Deno.Addr): Promise<number> {
-    const message = this.#encode(bytes, to);
-    const sent = this.#sending.then(() => this.#send(message));
-    this.#sending = sent.catch(() => {});
-    await sent;
+    await this.#stream.send(this.#recordFor(bytes, to), bytes);
     return bytes.length;
   }
 
   close(): void {
-    if (this.#closed) throw new Deno.errors.BadResource("The socket is closed already");
-    this.#closed = true;
-    this.#channel.close();
+    this.#stream.close();
   }
 
   [Symbol.dispose](): void {
-    if (!this.#closed) this.close();
+    this.#stream[Symbol.dispose]();
   }
 
   /** The messages as they come, until the socket is closed. */
@@ -76,7 +68,7 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
       try {
         message = await this.receive();
       } catch (error) {
-        if (this.#closed && error instanceof Deno.errors.BadResource) return;
+        if (this.#stream.closed && error instanceof Deno.errors.BadResource) return;
         throw error;
       }
       yield message;
@@ -84,11 +76,11 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
   }
 
   ref(): void {
-    this.#channel.socket.ref();
+    this.#stream.ref();
   }
 
   unref(): void {
-    this.#channel.socket.unref();
+    this.#stream.unref();
   }
 
   /** The stack joins no groups (IGMP): throws `Deno.errors.NotSupported`. */
@@ -101,7 +93,7 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
     return this.joinMulticastV4();
   }
 
-  #encode(bytes: Uint8Array, to?: Deno.Addr): Uint8Array<ArrayBuffer> {
+  #recordFor(bytes: Uint8Array, to?: Deno.Addr): ProtocolRecord {
     const what = to === undefined ? "Cannot send" : `Cannot send to ${shown(to)}`;
     if (bytes.length > MAX_DATAGRAM) {
       throw errnoError(
@@ -111,7 +103,6 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
       );
     }
     const record = new ProtocolRecord().reset(OP.datagram);
-    record.length = bytes.length;
     if (to === undefined) {
       if (this.remoteAddr === null) throw errnoError(EDESTADDRREQ, what);
     } else {
@@ -121,68 +112,7 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
       }
       record.remote.set(address, to.port);
     }
-    const message = new Uint8Array(RECORD_SIZE + bytes.length);
-    encodeRecord(record, new DataView(message.buffer), 0);
-    message.set(bytes, RECORD_SIZE);
-    return message;
-  }
-
-  async #send(message: Uint8Array): Promise<void> {
-    try {
-      for (let sent = 0; sent < message.length;) {
-        sent += await this.#channel.socket.write(message.subarray(sent));
-      }
-    } catch (error) {
-      throw this.#whyEnded(error);
-    }
-  }
-
-  async #receive(bytes?: Uint8Array<ArrayBuffer>): Promise<[Uint8Array<ArrayBuffer>, Deno.NetAddr]> {
-    await this.#fill(RECORD_SIZE);
-    const record = this.#record;
-    if (!decodeRecord(this.#view, this.#start, record) || record.length > MAX_DATAGRAM) {
-      throw errnoError(EPROTO, `Cannot talk to ${this.#channel.path}`);
-    }
-    const { errno, remote, length } = record;
-    await this.#fill(RECORD_SIZE + length);
-    const start = this.#start + RECORD_SIZE;
-    this.#start = start + length;
-    if (errno !== 0) throw errnoError(errno, `Cannot receive on ${this.addr.hostname}:${this.addr.port}`);
-    const count = Math.min(length, bytes?.length ?? length);
-    const message = this.#bytes.subarray(start, start + count);
-    const from: Deno.NetAddr = {
-      transport: "udp",
-      hostname: formatIp(remote.address),
-      port: remote.port,
-    };
-    if (bytes === undefined) return [message.slice(), from];
-    bytes.set(message);
-    return [bytes.subarray(0, count), from];
-  }
-
-  /** Waits until at least `length` bytes are there. */
-  async #fill(length: number): Promise<void> {
-    if (this.#end - this.#start < length && this.#start > 0) {
-      this.#bytes.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    while (this.#end - this.#start < length) {
-      let count;
-      try {
-        count = await this.#channel.socket.read(this.#bytes.subarray(this.#end));
-      } catch (error) {
-        throw this.#whyEnded(error);
-      }
-      if (count === null) {
-        throw this.#whyEnded(errnoError(ENETDOWN, "Cannot receive", "the daemon has ended"));
-      }
-      this.#end += count;
-    }
-  }
-
-  #whyEnded(error: unknown): unknown {
-    return this.#closed ? new Deno.errors.BadResource("The socket is closed") : error;
+    return record;
   }
 }
 

@@ -1,6 +1,14 @@
 import { Memory, Slices } from "../buffer/memory.ts";
-import { EAGAIN, EINVAL } from "../errno.ts";
-import { Datagram, DATAGRAM_DATA, READY_READ_CLOSED } from "../stack/socket_types.ts";
+import { EAGAIN, EINVAL, EPERM } from "../errno.ts";
+import {
+  Datagram,
+  DATAGRAM_DATA,
+  IP_HDRINCL,
+  IP_RECVERR,
+  IPPROTO_IP,
+  READY_READ_CLOSED,
+  SocketKind,
+} from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { answerWithNames } from "./connect_role.ts";
 import {
@@ -8,6 +16,7 @@ import {
   encodeRecord,
   FAMILY_IPV4,
   MAX_DATAGRAM,
+  MAX_PACKET,
   OP,
   type ProtocolRecord,
   RECORD_SIZE,
@@ -33,15 +42,27 @@ export class MessageRole implements Role {
   /** For the program: the rest of a message. */
   #outgoing: Uint8Array<ArrayBuffer> | null = null;
   #stackFull = false;
+  readonly #kind: SocketKind;
+  /** Bytes of the largest message. */
+  readonly #most: number;
+
+  private constructor(kind: SocketKind) {
+    this.#kind = kind;
+    this.#most = kind === SocketKind.datagram ? MAX_DATAGRAM : MAX_PACKET;
+  }
 
   /** Opens the socket as `request` asks; 0 or an errno to answer with. */
   static begin(client: ClientSocket, service: Service, request: ProtocolRecord, now: number): number {
     const { stack } = service;
-    const { local, remote } = request;
-    const handle = stack.socket(2);
+    const { local, remote, arg0, arg1: protocol, arg2: includesHeader } = request;
+    const kind = arg0 === 0 ? SocketKind.datagram : arg0 as SocketKind;
+    if (kind === SocketKind.raw && !service.mayOpenRaw(client.peer)) return EPERM;
+    const handle = stack.socket(kind, protocol);
     if (handle < 0) return -handle;
     let result = 0;
-    if (local.family === FAMILY_IPV4) result = stack.bind(handle, local.address, local.port);
+    if (kind !== SocketKind.datagram) result = stack.setOption(handle, IPPROTO_IP, IP_RECVERR, 1, now);
+    if (includesHeader !== 0) result = stack.setOption(handle, IPPROTO_IP, IP_HDRINCL, 1, now);
+    if (result >= 0 && local.family === FAMILY_IPV4) result = stack.bind(handle, local.address, local.port);
     if (result >= 0 && remote.family === FAMILY_IPV4) {
       result = stack.connect(handle, remote.address, remote.port, now);
     }
@@ -51,7 +72,7 @@ export class MessageRole implements Role {
     }
     service.attach(client, handle);
     service.identify(client, service.newId());
-    client.role = new MessageRole();
+    client.role = new MessageRole(kind);
     answerWithNames(client, service, OP.datagram);
     service.wake(client);
     return 0;
@@ -83,7 +104,7 @@ export class MessageRole implements Role {
       this.#incoming = null;
     }
     // A whole message that waits goes first.
-    const hasRoom = held < RECORD_SIZE + MAX_DATAGRAM;
+    const hasRoom = held < RECORD_SIZE + MAX_PACKET;
     if (client.readable && hasRoom) held += Math.max(0, this.#receive(client, service, held));
     let at = 0;
     for (let left = BUDGET; left > 0 && !this.#stackFull; left--) {
@@ -110,7 +131,7 @@ export class MessageRole implements Role {
   #send(client: ClientSocket, service: Service, at: number, end: number, now: number): number {
     if (end - at < RECORD_SIZE) return 0;
     const { record } = service;
-    if (!decodeRecord(input.view, at, record) || record.op !== OP.datagram || record.length > MAX_DATAGRAM) {
+    if (!decodeRecord(input.view, at, record) || record.op !== OP.datagram || record.length > this.#most) {
       service.counters.requestsMalformed++;
       service.drop(client, now);
       return 0;
@@ -121,11 +142,13 @@ export class MessageRole implements Role {
     const isNamed = remote.family === FAMILY_IPV4;
     datagram.address = isNamed ? remote.address : 0;
     datagram.port = isNamed ? remote.port : 0;
-    datagram.ttl = datagram.offset = 0;
+    datagram.ttl = record.arg0 & 0xff;
+    datagram.offset = 0;
     datagram.tos = -1;
     datagram.length = length;
     datagram.bytes.set(input.bytes.subarray(start, start + length));
-    const sent = isNamed && remote.port === 0 ? -EINVAL : service.stack.sendTo(client.handle, datagram, now);
+    const lacksPort = isNamed && remote.port === 0 && this.#kind === SocketKind.datagram;
+    const sent = lacksPort ? -EINVAL : service.stack.sendTo(client.handle, datagram, now);
     if (sent === -EAGAIN) {
       this.#stackFull = true;
       return 0;
@@ -153,9 +176,10 @@ export class MessageRole implements Role {
         continue;
       }
       if (length === 0 && (stack.readiness(client.handle) & READY_READ_CLOSED) !== 0) return false;
-      if (datagram.kind !== DATAGRAM_DATA) continue;
       record.reset(OP.datagram).remote.set(datagram.address, datagram.port);
+      record.arg0 = datagram.ttl;
       record.length = length;
+      if (datagram.kind !== DATAGRAM_DATA) fillIcmpError(record);
       encodeRecord(record, output.view, 0);
       output.bytes.set(datagram.bytes.subarray(0, length), RECORD_SIZE);
       this.#give(client, service, RECORD_SIZE + length);
@@ -167,6 +191,7 @@ export class MessageRole implements Role {
   #giveError(client: ClientSocket, service: Service, errno: number): void {
     if (this.#outgoing !== null) return;
     service.record.reset(OP.datagram).errno = errno;
+    service.record.arg4 = -1;
     encodeRecord(service.record, output.view, 0);
     this.#give(client, service, RECORD_SIZE);
   }
@@ -175,4 +200,12 @@ export class MessageRole implements Role {
     const sent = client.writable ? service.send(client, output, 0, length) : 0;
     if (sent < length) this.#outgoing = output.bytes.slice(sent, length);
   }
+}
+
+/** What `datagram` knows of an ICMP error. */
+function fillIcmpError(record: ProtocolRecord): void {
+  record.errno = datagram.errno;
+  record.local.set(datagram.sourceAddress, 0);
+  record.arg1 = datagram.mtu;
+  record.arg4 = (datagram.icmpType << 8) | datagram.icmpCode;
 }

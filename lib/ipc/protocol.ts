@@ -50,8 +50,11 @@
  * - `associate`, of a datagram socket: id, remote = its only peer from now on; family none: it has none.
  * - `datagram`: a datagram socket for programs that cannot receive descriptors. local = address and port (0: any) or family
  *   none, remote = its only peer or family none: it has none. The answer has the id and both names. Then every record of op
- *   `datagram` is a message, with `length` bytes of payload: to the daemon remote = where to (family none: the only peer),
- *   from it remote = where from; or errno not 0 without payload, what the next call is to fail with.
+ *   `datagram` is a message, with `length` bytes of payload: to the daemon remote = where to (family none: the only peer), arg0
+ *   = TTL (0: the default); from it remote = where from, arg0 = TTL; or errno not 0, what the next call is to fail with,
+ *   arg4 = -1. In the request arg0 = kind (0 datagram; 3 ICMP echo, 4 raw, see `socket`), arg1 = protocol, arg2 = 1:
+ *   IP_HDRINCL. These kinds are told ICMP errors: errno not 0, remote = where the message was sent to, local = who reported
+ *   it, arg1 = the MTU that was named or 0, arg4 = type * 256 + code, the payload is what was quoted of the message.
  * - `network`: `length` bytes of JSON follow, a `NetworkRequest` (network_messages.ts); so they do in the answer: what
  *   `ip -j` would print. Changes are for root and the daemon's owner, others get EPERM. Errors are those of ip(8).
  * - `trace`: prepares for probes of the path to remote, from local or, family none, the address that is right for it. arg0 = a

@@ -134,6 +134,7 @@ function checkFields(record: ProtocolRecord): number {
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
   if (op === OP.status && record.arg0 >>> 1 !== 0) return EINVAL;
   if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 4)) return EINVAL;
+  if (op === OP.datagram && record.arg0 !== 0 && record.arg0 !== 3 && record.arg0 !== 4) return EINVAL;
   if (op === OP.trace && (record.arg0 < 1 || record.arg0 > 3 || remote.family !== FAMILY_IPV4)) return EINVAL;
   if (op === OP.serves && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
   return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;

@@ -1,5 +1,6 @@
 /** Raw sockets of programs on the stack, against the kernel's. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { openIcmp, openRaw } from "../../mod.ts";
 import { hasNamespaces } from "../support/netns.ts";
 import { hasPrograms, KERNEL, ShimWorld, STACK } from "../support/shim.ts";
 
@@ -142,3 +143,44 @@ rawTest("the system's ping, with a socket of either kind", async (world) => {
     assertStringIncludes(said, `3008 bytes from ${KERNEL}: icmp_seq=2 ttl=64`);
   }
 }, { ignore: !hasPrograms("ping") });
+
+rawTest("from Deno: a protocol of one's own, errors, and echo requests", async (world) => {
+  const { socketPath } = world;
+  const peer = await world.net.spawn(python(`
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253)
+s.bind((KERNEL, 0))
+print("up")
+while True:
+  packet, peer = s.recvfrom(65535)
+  s.sendto(packet[20:][::-1], peer)
+`));
+  await peer.waitFor("up");
+  using raw = await openRaw({ protocol: 253, remote: KERNEL, socketPath });
+  assertEquals([raw.hostname, raw.remote], [STACK, KERNEL]);
+  for (const size of [1, 1480, 60_000]) {
+    const message = Uint8Array.from({ length: size }, (_, i) => i * 7 + (i >> 8));
+    assertEquals(await raw.send(message), size);
+    const packet = await raw.receive();
+    assert(packet.kind === "packet");
+    assertEquals([packet.from, packet.ttl, packet.bytes[0]], [KERNEL, 64, 0x45]);
+    assertEquals(packet.bytes.subarray(20), message.toReversed());
+  }
+  using unheard = await openRaw({ protocol: 254, socketPath });
+  await unheard.send(new Uint8Array([1, 2, 3]), KERNEL);
+  const error = await unheard.receive();
+  assert(error.kind === "error");
+  assertEquals([error.icmpType, error.icmpCode, error.to, error.from], [3, 2, KERNEL, KERNEL]);
+  assertEquals([...error.bytes], [1, 2, 3]);
+  await unheard.send(new Uint8Array(1), "10.99.0.1");
+  await assertRejects(() => unheard.send(new Uint8Array(1)), TypeError, "destination address required");
+  await assertRejects(() => openRaw({ protocol: 256, socketPath }), RangeError);
+
+  using icmp = await openIcmp({ socketPath });
+  await icmp.send(new Uint8Array([8, 0, 0, 0, 0, 0, 0, 9, 42]), KERNEL, { ttl: 3 });
+  const reply = await icmp.receive();
+  assert(reply.kind === "packet");
+  assertEquals([reply.bytes[0], reply.bytes[7], reply.bytes[8]], [0, 9, 42]);
+  const all = Array.fromAsync(icmp);
+  icmp.close();
+  assertEquals(await all, []);
+});

@@ -23,10 +23,12 @@ export class DatagramStream implements Stream {
     if (isConnected) this.#found.resolve();
   }
 
-  async read(bytes: Uint8Array<ArrayBuffer>): Promise<number | null> {
+  async read(bytes: Uint8Array): Promise<number | null> {
     for (;;) {
-      const [message, from] = await this.socket.receive(bytes);
-      if (this.isConnected || this.#isFromPeer(from)) return message.length;
+      const [message, from] = await this.socket.receive();
+      if (!this.isConnected && !this.#isFromPeer(from)) continue;
+      bytes.set(message.subarray(0, bytes.length));
+      return Math.min(message.length, bytes.length);
     }
   }
 

@@ -85,6 +85,14 @@ static int set_bytes(struct lvlip_record *record, const void *value, socklen_t l
   return lvlip_call_with(record, value, nothing, &none);
 }
 
+/* What lies in the Unix socket counts as sent but not acknowledged too: a small buffer is to be small in all. */
+static void shrink_send_buffer(int fd, int32_t value) {
+  int size = 0;
+  socklen_t length = sizeof size;
+  if (real->getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0 || value < 0 || value >= size / 2) return;
+  real->setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof value);
+}
+
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
@@ -109,7 +117,10 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
     return 0;
   }
   struct lvlip_record request = record;
-  if (lvlip_call(&record) == 0) return 0;
+  if (lvlip_call(&record) == 0) {
+    if (level == SOL_SOCKET && name == SO_SNDBUF) shrink_send_buffer(fd, request.arg[2]);
+    return 0;
+  }
   if (errno == ENOPROTOOPT) return set_unknown(tag, &request);
   /* The connection is over: there is nothing left that the option could change. */
   return errno == ENOENT ? 0 : -1;

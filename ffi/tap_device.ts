@@ -80,7 +80,7 @@ export class TapDevice implements Device {
   readonly #header = new Block(VNET_HEADER);
   /** Apart from each other so that each keeps its own vnet header in the first place. */
   readonly #out = new IoVectors(4);
-  readonly #in = new IoVectors(2);
+  readonly #in = new IoVectors(4);
   #closed = false;
 
   private constructor(fd: number, request: InterfaceRequest, options: TapDeviceOptions) {
@@ -116,13 +116,12 @@ export class TapDevice implements Device {
 
   receive(frame: Frame, _now = 0): boolean {
     const header = this.#headerSize;
-    const vectors = header > 0 ? 2 : 1;
-    const memory = frame.memory;
-    const room = memory.size - FRAME_START;
-    // One byte more than the largest frame tells a truncated one. With vnet headers up to 64 KB may come.
-    const capacity = header > 0 ? room : Math.min(room, this.#largest + 1);
-    this.#in.set(vectors - 1, addressOf(memory) + FRAME_START, capacity);
     for (let i = 0; i < MOST_PASSED_OVER; i++) {
+      const { headers, payload, memory } = frame;
+      // One byte more than the largest frame tells a truncated one. With vnet headers up to 64 KB may come.
+      const room = headers > 0 ? headers + payload.length : memory.size - FRAME_START;
+      const capacity = header > 0 ? room : Math.min(room, this.#largest + 1);
+      const vectors = this.#aim(frame, header > 0 ? 1 : 0, headers > 0 ? headers : capacity);
       const count = this.#libc.readv(this.fd, this.#in.pointer, vectors);
       if (count < 0) {
         const error = errno();
@@ -130,16 +129,39 @@ export class TapDevice implements Device {
         if (error === EINTR) continue;
         throw this.#failed("readv", error);
       }
-      frame.clear();
       const length = count - header;
+      this.#spread(frame, length);
       if (header > 0) this.#readHeader(frame);
-      if (length < capacity && (length <= this.#largest || frame.gsoSize > 0)) {
-        frame.length = length;
-        return true;
-      }
+      if (length < capacity && (length <= this.#largest || frame.gsoSize > 0)) return true;
       this.counters.receivedOversized++;
+      frame.clear();
     }
     return false;
+  }
+
+  /** Points the vectors from `first` on at where a frame is to lie, `length` bytes of it in its memory; how many. */
+  #aim(frame: Frame, first: number, length: number): number {
+    const { memory, headers, payload } = frame;
+    let vectors = first;
+    this.#in.set(vectors++, addressOf(memory) + FRAME_START, length);
+    if (headers === 0 || payload.memory === null) return vectors;
+    const address = addressOf(payload.memory);
+    this.#in.set(vectors++, address + payload.offset1, payload.length1);
+    if (payload.length2 > 0) this.#in.set(vectors++, address + payload.offset2, payload.length2);
+    return vectors;
+  }
+
+  /** `length` bytes came, to where `#aim` pointed. */
+  #spread(frame: Frame, length: number): void {
+    const { headers, payload } = frame;
+    frame.checksumStart = -1;
+    frame.checksumOffset = frame.gsoSize = 0;
+    frame.checksumVerified = false;
+    if (headers === 0) payload.clear();
+    frame.length = headers > 0 ? Math.min(length, headers) : length;
+    const rest = length - frame.length;
+    payload.length1 = Math.min(payload.length1, rest);
+    payload.length2 = rest - payload.length1;
   }
 
   /**

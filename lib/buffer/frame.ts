@@ -9,7 +9,8 @@ const DEFAULT_SIZE = 65536 + 256;
 /**
  * One Ethernet frame on its way in or out.
  *
- * In: the whole frame lies in `memory` from `FRAME_START` on and is `length` bytes long; `payload` is empty.
+ * In: the whole frame lies in `memory` from `FRAME_START` on and is `length` bytes long; `payload` is empty. Only where
+ * `headers` was set are its first bytes, so many, in `memory`, and the rest in `payload`.
  * Out: `memory` holds the first `length` bytes (headers, and the payload too for small control packets); `payload`
  * is what follows them, not copied: one or two slices of a ring buffer.
  */
@@ -17,8 +18,13 @@ export class Frame {
   readonly memory: Memory;
   /** Bytes in use in `memory`, from FRAME_START on. */
   length = 0;
-  /** Outgoing: the bytes that follow those in `memory`. */
+  /** The bytes that follow those in `memory`. */
   readonly payload = new Slices();
+  /**
+   * Set before a frame is received: what comes after so many bytes is to be put into `payload`, which has room for the
+   * largest frame. 0: all goes to `memory`.
+   */
+  headers = 0;
   /**
    * Offset from FRAME_START where the checksum is to start that whoever puts the frame on a wire has to make; -1: it is
    * complete. Incoming too: what comes from a program of this machine was on no wire yet.
@@ -45,12 +51,19 @@ export class Frame {
   clear(): void {
     this.length = 0;
     this.payload.clear();
+    this.headers = 0;
     this.checksumStart = -1;
     this.checksumOffset = 0;
     this.gsoSize = 0;
     this.checksumVerified = false;
     this.device = 0;
   }
+}
+
+/** Puts a frame together whose payload was received apart, see `Frame.headers`. */
+export function gather(frame: Frame): void {
+  frame.length = flatten(frame, frame.memory.bytes, FRAME_START);
+  frame.payload.clear();
 }
 
 /** Copies a frame, headers and payload, into `target` from `at` on as one run of bytes; returns its length. */

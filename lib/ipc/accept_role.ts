@@ -6,7 +6,7 @@ import { fillNames } from "./connect_role.ts";
 import { SOCK_STREAM } from "./host.ts";
 import { encodeRecord, OP, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
-import { StreamRole } from "./stream_role.ts";
+import { STREAM_SEND_BUFFER, StreamRole } from "./stream_role.ts";
 import { makeTag, TAG_STATE } from "./tag.ts";
 
 /**
@@ -85,6 +85,7 @@ export class AcceptRole implements Role {
       host.close(programEnd);
       return false;
     }
+    host.setSendBuffer(ours, STREAM_SEND_BUFFER);
     service.attach(stream, handle);
     service.identify(stream, service.newSocketId());
     host.setTag(programEnd, makeTag(TAG_STATE.stream, stream.id));

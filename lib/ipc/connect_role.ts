@@ -3,7 +3,7 @@ import { READY_ERROR, READY_HANGUP, READY_WRITE } from "../stack/socket_types.ts
 import type { ClientSocket, Role } from "./client_socket.ts";
 import { FLAG_QUIET, OP, ProtocolRecord } from "./protocol.ts";
 import type { Service } from "./service.ts";
-import { StreamRole } from "./stream_role.ts";
+import { STREAM_SEND_BUFFER, StreamRole } from "./stream_role.ts";
 
 /** A connect that is under way: answers when the stack knows how it went. */
 export class ConnectRole implements Role {
@@ -62,6 +62,7 @@ export class ConnectRole implements Role {
     }
     if ((ready & READY_WRITE) === 0) return false;
     client.role = new StreamRole(this.#filler, this.#quiet);
+    service.host.setSendBuffer(client.fd, STREAM_SEND_BUFFER);
     if (!this.#quiet) answerWithNames(client, service, OP.connect);
     return true;
   }

@@ -11,6 +11,13 @@ const BUDGET = 256 * 1024;
 const LEAST_READ = 4096;
 const MOST_READ = 256 * 1024;
 
+/**
+ * Asked for on our end of a stream's socket: the most that every system allows without privilege, of which the kernel
+ * makes the double. The program is then seldom idle until we have noticed that there is room again (up to 36 Gbit/s to
+ * a program instead of 27).
+ */
+export const STREAM_SEND_BUFFER = 212_992;
+
 const slices = new Slices();
 
 /** A connection whose Unix socket is the TCP byte stream: moves bytes between the two, without a copy of its own. */

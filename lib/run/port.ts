@@ -1,4 +1,4 @@
-import { flatten, Frame, FRAME_START } from "../buffer/frame.ts";
+import { Frame, gather } from "../buffer/frame.ts";
 import type { Device } from "../device.ts";
 import type { Poller } from "./poller.ts";
 
@@ -48,8 +48,7 @@ export class Port {
    * a ring that other calls may move, so it is copied.
    */
   keep(frame: Frame, now: number): Frame {
-    frame.length = flatten(frame, frame.memory.bytes, FRAME_START);
-    frame.payload.clear();
+    gather(frame);
     const spare = this.kept ?? new Frame();
     this.kept = frame;
     this.isFull = true;

@@ -29,6 +29,8 @@ export class Arrival {
   isVerified = false;
   /** Payload of each of the TCP segments that the device put together; 0: it did not. */
   gsoSize = 0;
+  /** Its TCP payload lies in the connection's receive buffer already, where it belongs. */
+  isPlaced = false;
   /** We sent it ourselves. */
   isLoopback = false;
 }

@@ -15,6 +15,7 @@ import { checkConfig, interfacesOf, type StackConfig } from "./config.ts";
 import { PendingList, type TableEntry } from "./connection.ts";
 import { ConnectionTable } from "./connection_table.ts";
 import { Counters } from "./counters.ts";
+import { Expected } from "./expected.ts";
 import { Identifications } from "./fragmentation.ts";
 import { FastOpenCache } from "./fast_open_client.ts";
 import { InitialSequence } from "./isn.ts";
@@ -124,6 +125,7 @@ export class Core {
 
   // Reused for every packet
   readonly arrival = new Arrival();
+  readonly expected = new Expected();
   readonly arpIn = new ArpHeader();
   readonly segmentIn = new TcpHeader();
   readonly segmentOut = new TcpHeader();

@@ -200,6 +200,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number): voi
   arrival.isLinkBroadcast = false;
   arrival.isVerified = true;
   arrival.gsoSize = 0;
+  arrival.isPlaced = false;
   arrival.isLoopback = true;
   ipInput(core, arrival, now);
 }

@@ -112,7 +112,11 @@ export function reportForwardedUnreachable(core: Core, packet: Packet, now: numb
   arrival.frame = null;
   arrival.offset = packet.offset;
   arrival.length = packet.length;
-  arrival.isBroadcast = arrival.isLinkBroadcast = arrival.isLoopback = false;
+  arrival.isBroadcast =
+    arrival.isLinkBroadcast =
+    arrival.isPlaced =
+    arrival.isLoopback =
+      false;
   if (parseIpv4(packet.memory!, packet.offset, packet.length, arrival.ip) !== DROP.none) return;
   if (core.local.has(arrival.ip.source)) return;
   sendIcmpError(core, arrival, ICMP_TYPE.unreachable, ICMP_UNREACHABLE.host, 0, now);

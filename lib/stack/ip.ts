@@ -8,6 +8,7 @@ import { IP_PROTOCOL, parseIpv4 } from "../wire/ipv4.ts";
 import { arpInput } from "./arp.ts";
 import type { Arrival } from "./arrival.ts";
 import type { Core } from "./core.ts";
+import { takePrediction } from "./expected.ts";
 import { forward } from "./forward.ts";
 import { icmpInput } from "./icmp.ts";
 import { sendIcmpError } from "./icmp_send.ts";
@@ -23,7 +24,9 @@ const ALL_HOSTS_MAC = 0x01005e000001;
 /** A frame came in from the device. */
 export function frameInput(core: Core, frame: Frame, now: number): void {
   const { arrival, counters } = core;
-  const { memory, length } = frame;
+  const isPlaced = takePrediction(core, frame);
+  const { memory } = frame;
+  const length = frame.totalLength;
   counters.framesIn++;
   counters.bytesIn += length;
   // A frame that the kernel put together from many (GSO) may be longer than the device's own would be.
@@ -45,6 +48,7 @@ export function frameInput(core: Core, frame: Frame, now: number): void {
     arrival.isLinkBroadcast = isGroup;
     arrival.isVerified = frame.checksumVerified;
     arrival.gsoSize = frame.gsoSize;
+    arrival.isPlaced = isPlaced;
     arrival.isLoopback = false;
     ipInput(core, arrival, now);
   } else if (ethernet.etherType === ETHER_TYPE.arp) {

@@ -11,6 +11,11 @@ export class RawTable {
     return this.byProtocol.get(protocol) ?? NONE;
   }
 
+  /** There are none. */
+  get isEmpty(): boolean {
+    return this.byProtocol.size === 0;
+  }
+
   add(socket: RawSocket): void {
     const sockets = this.byProtocol.get(socket.protocol);
     if (sockets === undefined) this.byProtocol.set(socket.protocol, [socket]);

@@ -20,6 +20,7 @@ import {
   sendMessage,
   shutdownDatagram,
 } from "./datagram_socket.ts";
+import { expectNext, expectNothing } from "./expected.ts";
 import { frameInput } from "./ip.ts";
 import { Network } from "./network.ts";
 import { checkWritable, isNeverConnected, readinessOf } from "./readiness.ts";
@@ -94,6 +95,18 @@ export class Stack {
   input(frame: Frame, now: number): void {
     this.core.now = now;
     frameInput(this.core, frame, now);
+  }
+
+  /**
+   * Before a frame of a device is received into `frame`: says where its payload would best lie (`Frame.headers`), so that it need not
+   * be copied by `input`. To be followed by `input`, or by `expectNothing` if no frame came.
+   */
+  expect(frame: Frame, device = 0): void {
+    expectNext(this.core, frame, device);
+  }
+
+  expectNothing(frame: Frame): void {
+    expectNothing(this.core, frame);
   }
 
   /** Fills `frame` with the next one to be sent, valid until the next call; false when there is none. */

@@ -9,6 +9,7 @@ import type { Arrival } from "./arrival.ts";
 import { Connection } from "./connection.ts";
 import { giveWay, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
+import { noteBulk } from "./expected.ts";
 import { admit, listenArrives } from "./listen_arrives.ts";
 import type { Listener } from "./listener.ts";
 import { sendReset } from "./reset.ts";
@@ -30,6 +31,7 @@ export function tcpInput(core: Core, arrival: Arrival, now: number): void {
     return core.drop(DROP.tcpSynFin);
   }
   segment.ecn = ip.ecn;
+  segment.isPlaced = arrival.isPlaced;
   segment.gsoSize = arrival.gsoSize;
   const { sourcePort, destinationPort } = segment;
   const entry = core.connections.get(ip.destination, destinationPort, ip.source, sourcePort);
@@ -65,6 +67,7 @@ function connectionInput(
     if (timeWait.mayAnswer(tcb.settings, now)) tcb.ack.now = true;
     return touch(core, connection);
   }
+  noteBulk(core, connection, arrival);
   const una = tcb.snd.una;
   segmentArrives(tcb, segment, now);
   if (tcb.reopen) {

@@ -45,7 +45,8 @@ export function receiveText(tcb: Tcb, seg: TcpHeader, now: number): void {
 function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset: number, now: number): void {
   const { rcv, receiveBuffer, outOfOrder, totals } = tcb;
   const length = distance(to, from);
-  receiveBuffer.write(seg.memory!.bytes, offset, length);
+  if (seg.isPlaced) receiveBuffer.advance(length);
+  else receiveBuffer.write(seg.memory!.bytes, offset, length);
   rcv.nxt = to;
   const hadGap = outOfOrder.count > 0;
   if (hadGap) joinOutOfOrder(tcb, from);

@@ -83,6 +83,8 @@ export class TcpHeader {
   memory: Memory | null = null;
   payloadOffset = 0;
   payloadLength = 0;
+  /** The payload lies in the connection's receive buffer already, where it belongs; set by the caller. */
+  isPlaced = false;
   /** The two ECN bits of the IP header, set by the caller. */
   ecn = 0;
   /** Input: payload of each of the segments that the device put together, set by the caller; 0: it is one as it was sent. */

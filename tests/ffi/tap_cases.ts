@@ -1,7 +1,7 @@
 // Run by tap_test.ts in a network namespace of its own.
 import "./open_libc.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Frame, FRAME_START } from "../../lib/buffer/frame.ts";
+import { flatten, Frame, FRAME_START } from "../../lib/buffer/frame.ts";
 import { Memory } from "../../lib/buffer/memory.ts";
 import { Epoll, EPOLLERR, EPOLLIN } from "../../ffi/epoll.ts";
 import { SysError } from "../../ffi/errno.ts";
@@ -94,6 +94,30 @@ Deno.test("frames come in whole, behind FRAME_START, in order; then there is non
   assertEquals(tap.receive(frame), false);
   packets.close();
   tap.close();
+});
+
+Deno.test("what follows the headers comes in where the frame says", () => {
+  for (const vnetHeader of [false, true]) {
+    const tap = openTap({ name: "tap0", vnetHeader });
+    const packets = hostUp(tap);
+    const ring = new Memory(4096);
+    const frame = new Frame();
+    const prepare = () => {
+      Object.assign(frame.payload, { memory: ring, offset1: 3096, length1: 1000, offset2: 0, length2: 3000 });
+      frame.headers = 54;
+    };
+    for (const size of [14, 54, 55, 500, 1054, 1055, 1514]) {
+      const wanted = testFrame(size);
+      packets.send(wanted);
+      do prepare(); while (tap.receive(frame) && frame.memory.view.getUint16(14) !== ETHER_TYPE_TEST);
+      assertEquals([frame.length, frame.totalLength], [Math.min(size, 54), size]);
+      const got = new Uint8Array(size);
+      flatten(frame, got, 0);
+      assertEquals(got, wanted);
+    }
+    packets.close();
+    tap.close();
+  }
 });
 
 Deno.test("frames too large for the MTU or for the memory are passed over and counted", () => {

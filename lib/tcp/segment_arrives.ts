@@ -68,17 +68,14 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
 function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const { rcv } = tcb;
   const length = segmentLength(seg);
-  const isControl = (seg.flags & (RST | SYN)) !== 0;
   if (failsPaws(tcb, seg, now)) {
     answerUnacceptable(tcb, seg.payloadLength, now);
     return false;
   }
   const end = advance(seg.seq, length);
   const edge = advance(rcv.nxt, acceptedWindow(tcb));
-  // Who has filled the window stands at its end, with ACKs as good as any; a reset or SYN there is outside (RFC 5961 3.2).
-  const isInside = lt(seg.seq, edge) || (seg.seq === edge && (!isControl || edge === rcv.nxt));
-  const acceptable = geq(end, rcv.wup) && isInside;
-  if (acceptable) {
+  const isInside = lt(seg.seq, edge) || (seg.seq === edge && countsAtEdge(tcb, seg));
+  if (geq(end, rcv.wup) && isInside) {
     tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
   }
@@ -92,6 +89,14 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     answerUnacceptable(tcb, length, now);
   }
   return false;
+}
+
+/**
+ * Who has filled the window stands at its end, and its ACKs are as good as any. So is its reset: it gets a challenge ACK,
+ * as on Linux, and can then say it with the number that counts. To the letter (RFC 5961 3.2) resets and SYNs are outside.
+ */
+function countsAtEdge(tcb: Tcb, seg: TcpHeader): boolean {
+  return seg.seq === tcb.rcv.nxt || !tcb.settings.bsd || (seg.flags & (RST | SYN)) === 0;
 }
 
 /** Our SYN-ACK was lost or slow, the peer repeats its SYN. */

@@ -50,7 +50,7 @@ export interface TcpSettings {
   /**
    * FreeBSD's choices instead of Linux's where RFC 9293 leaves one: every second segment is acknowledged at once however
    * small, and a FIN; our FIN is repeated with such an ACK until it is acknowledged; what the receive buffer has room for
-   * is taken although an unscaled window cannot say so much; in TIME-WAIT nothing without ACK is answered; the FIN of
+   * is taken although an unscaled window cannot say so much, but no reset or SYN at its very end; in TIME-WAIT nothing without ACK is answered; the FIN of
    * a SYN that opens a connection is not taken, the SYN is; a reset is
    * ECONNRESET in CLOSE-WAIT too, and announces no window; and SO_ERROR tells nothing that has not ended the connection.
    */

@@ -32,10 +32,20 @@ Deno.test("bsd: what the buffer has room for is in the window, beyond the 65535 
   assertEquals(Bench.open(sizes).arrives(reset).state, "ESTABLISHED");
 });
 
-Deno.test("a reset at the very end of the window is outside (RFC 5961 3.2), an ACK there is not", () => {
-  const b = Bench.open({ receiveBuffer: 20_000 });
-  b.arrives("R 20001:20001(0)").expect().arrives("S 20001:20001(0)").expect(". 1:1(0) ack 1").pass(1e6);
-  b.arrives("R 20000:20000(0)").expect(". 1:1(0) ack 1");
+Deno.test("bsd: a reset or SYN at the very end of the window is outside; on Linux it gets a challenge ACK", () => {
+  const sizes = { receiveBuffer: 20_000, invalidRateLimitUs: 0 };
+  const bsd = Bench.open({ ...BSD, ...sizes });
+  bsd.arrives("R 20001:20001(0)").expect();
+  bsd.arrives("R 20000:20000(0)").expect(". 1:1(0) ack 1");
+  const linux = Bench.open(sizes);
+  linux.arrives("R 20001:20001(0)").expect(". 1:1(0) ack 1");
+  linux.arrives("R 20002:20002(0)").expect();
+});
+
+Deno.test("Linux: a reset at the very end counts where all before it was SACKed", () => {
+  const b = Bench.open({ receiveBuffer: 3000 });
+  b.arrives(". 1001:3001(2000) ack 1").arrives("R 3001:3001(0)");
+  assertEquals([b.state, b.tcb.error], ["CLOSED", ECONNRESET]);
 });
 
 Deno.test("bsd: a reset in CLOSE-WAIT is ECONNRESET, on Linux EPIPE", () => {

@@ -98,6 +98,18 @@ c = socket.create_connection(("127.0.0.1", 1080)); c.sendall(b"\\x04\\x01\\x00\\
   ]);
 });
 
+test("socks: nc -X 5, as in ssh's ProxyCommand", async (world) => {
+  if (!hasPrograms("nc")) return;
+  await using _server = await world.serve(
+    `s = socket.create_server(("10.0.0.5", 2048)); print("up")\nc, _ = s.accept(); c.sendall(c.recv(99).upper()); c.close()`,
+  );
+  await using _socks = await world.start(["socks"]);
+  const answer = await world.host.run(["nc", "-X", "5", "-x", "127.0.0.1:1080", "10.0.0.5", "2048"], {
+    stdin: "hello",
+  });
+  assertEquals([answer.code, answer.stdout], [0, "HELLO"], answer.stderr);
+});
+
 test("socks: BIND and UDP ASSOCIATE", async (world) => {
   await using _echo = await world.serve(
     `s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("10.0.0.5", 5300)); print("up")\n` +

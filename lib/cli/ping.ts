@@ -24,6 +24,7 @@ export interface PingCommandOptions {
   ttl?: number;
   pmtudisc?: PingOptions["pmtudisc"];
   quiet?: boolean;
+  flood?: boolean;
   timestamps?: boolean;
   json?: boolean;
   socket?: string;
@@ -99,6 +100,8 @@ class PingCommand {
   readonly #count: number;
   #run: Ping | undefined;
   #startUs = 0;
+  /** Requests for which a dot was printed. */
+  #dots = 0;
   /** When the last answer came. */
   #lastUs = 0;
   #timers: ReturnType<typeof setTimeout>[] = [];
@@ -110,7 +113,7 @@ class PingCommand {
     readonly io: Io,
     readonly world: PingWorld,
   ) {
-    this.#intervalMs = options.interval ?? 1000;
+    this.#intervalMs = options.interval ?? (options.flood ? 0 : 1000);
     this.#count = options.count ?? Infinity;
   }
 
@@ -182,8 +185,16 @@ class PingCommand {
       this.#statistics.addError(outstanding);
     }
     if (this.options.quiet) return;
+    if (this.options.flood && !this.options.json) return this.#printFlood(event, run.transmitted);
     if (event.kind === "reply") this.#printReply(event);
     else await this.#printFailure(event);
+  }
+
+  /** ping(8)'s -f: a dot for each request, which its reply takes back: what is left is what was lost. */
+  #printFlood(event: PingReply | PingFailure, transmitted: number): void {
+    const dots = ".".repeat(transmitted - this.#dots);
+    this.#dots = transmitted;
+    this.io.print(dots + (event.kind === "error" ? "E" : event.duplicate ? "" : "\b \b"));
   }
 
   #printReply(reply: PingReply): void {

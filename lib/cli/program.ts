@@ -163,9 +163,10 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     .option("-c, --count <n>", "stop after so many requests", wholeNumber(1, Infinity))
     .option(
       "-i, --interval <seconds>",
-      "time between requests, 0 for no pause (default: 1)",
+      "time between requests, 0: as soon as a reply comes (default: 1)",
       seconds,
     )
+    .option("-f, --flood", "as fast as replies come, or 100 a second; a dot for each request without one")
     .option("-W, --wait <seconds>", "how long to wait if nothing answers, 0 for ever (default: 10)", seconds)
     .option("-w, --deadline <seconds>", "end after this time, whatever came", seconds)
     .option("-s, --size <bytes>", "payload of a request (default: 56)", wholeNumber(0, 65507))

@@ -8,7 +8,7 @@ import { EHOSTDOWN, EHOSTUNREACH, ENETUNREACH } from "../errno.ts";
 export interface PingOptions {
   /** Echo requests to send; Infinity if not given. */
   count?: number;
-  /** Time between requests, milliseconds; 1000 if not given. */
+  /** Time between requests, milliseconds; 1000 if not given. 0: each reply calls forth the next, 10 ms at most later. */
   intervalMs?: number;
   /** How long the last request is waited for, milliseconds; 1000 if not given. */
   waitMs?: number;
@@ -74,6 +74,9 @@ export interface Ping extends AsyncIterable<PingEvent> {
 
 /** Values of IP_MTU_DISCOVER. */
 const PMTUDISC = { dont: 0, want: 1, do: 2, probe: 3 } as const;
+
+/** The pace of a flood that nobody answers: 100 a second. */
+const FLOOD_MS = 10;
 
 const UNREACHABLE = [
   "Destination Net Unreachable",
@@ -159,6 +162,7 @@ class Run implements Ping {
       const record = new ProtocolRecord();
       while (!this.#stopped && await this.#receive(record)) {
         this.#answered.add(record.arg0);
+        if (this.#intervalMs === 0 && (record.flags & FLAG_DUPLICATE) === 0) await this.#sendNow();
         yield eventOf(record);
         if (this.transmitted >= this.#count && this.#answered.size >= this.#count) return;
       }
@@ -177,8 +181,15 @@ class Run implements Ping {
     this.#timer = setTimeout(() => {
       if (!more) return this.#stop();
       this.#send().catch(() => this.#stop());
-    }, more ? this.#intervalMs : this.#waitMs);
+    }, more ? this.#intervalMs || FLOOD_MS : this.#waitMs);
     await this.channel.send(this.#request);
+  }
+
+  /** As ping(8)'s flood: it goes on as fast as replies come. */
+  async #sendNow(): Promise<void> {
+    if (this.#stopped || this.transmitted >= this.#count) return;
+    clearTimeout(this.#timer);
+    await this.#send();
   }
 
   async #receive(record: ProtocolRecord): Promise<boolean> {

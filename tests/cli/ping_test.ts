@@ -237,6 +237,19 @@ Deno.test("ping -w ends at the deadline, with status 1 if fewer than -c were ans
   assertEquals((await run([reply(1)], { deadline: 20 })).status, 0);
 });
 
+Deno.test("ping -f prints a dot for each request, and takes it back for each reply", async () => {
+  const events = [
+    reply(1),
+    reply(3),
+    reply(3, { duplicate: true }),
+    failure(4, "Destination Host Unreachable"),
+  ];
+  const { out } = await run(events, { count: 4, flood: true });
+  assertStringIncludes(out, "of data.\n.\b \b..\b \b.E\n--- 8.8.8.8 ping");
+  const quiet = await run(events, { count: 4, flood: true, quiet: true });
+  assert(!quiet.out.includes("\b"));
+});
+
 Deno.test("ping -i 0 tells the gap between packets", async () => {
   const { out } = await run([reply(1), reply(2)], { count: 2, interval: 0 });
   assertMatch(out, /mdev = .* ms, ipg\/ewma [0-9.]+\/[0-9.]+ ms\n$/);

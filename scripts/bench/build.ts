@@ -15,6 +15,8 @@ export interface Programs {
   lwip?: string;
   gvisor?: string;
   notes: string[];
+  /** A folder for CPU profiles of our stack in one process; none: it is not profiled. */
+  profiles?: string;
 }
 
 /** Runs a compiler; throws with what it said. */

@@ -40,6 +40,10 @@ async function measure(
 ): Promise<void> {
   progress.show("compiling");
   const built = await buildPrograms(new Set(options.candidates.flatMap(({ name, needs = [name] }) => needs)));
+  if (options.profile !== undefined) {
+    await Deno.mkdir(options.profile, { recursive: true });
+    built.profiles = await Deno.realPath(options.profile);
+  }
   results.notes.push(...built.notes);
   const bench = new Bench(settingsOf(options), options.candidates, built, results, progress, signal);
   for (const scenario of options.only) {

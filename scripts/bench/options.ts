@@ -11,6 +11,7 @@ export interface Options {
   json?: string;
   svg?: string;
   record: boolean;
+  profile?: string;
 }
 
 /** Picks by name. */
@@ -47,6 +48,7 @@ export function readOptions(args: readonly string[], scenarios: readonly Scenari
     .option("--json <file>", "writes all figures, and the machine")
     .option("--svg <file>", "draws them")
     .option("--record", "writes scripts/bench/results and the README's table", false)
+    .option("--profile <folder>", "profiles lvl-ip embedded (V8's profiles, and what they say as Markdown)")
     .addHelpText("after", listing("Measured", scenarios))
     .addHelpText("after", listing("Candidates", CANDIDATES))
     .addHelpText("after", "\nExample:\n  deno task bench --quick --only bulk,ping --candidates veth,ours");

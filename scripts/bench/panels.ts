@@ -6,6 +6,8 @@ export interface Series {
   name: string;
   /** One for each label; null: not measured. */
   values: (Summary | null)[];
+  /** Of a line: which colour, if not one of its own. */
+  colour?: number;
   dashed?: boolean;
 }
 
@@ -20,12 +22,12 @@ export interface Panel {
 /** A row of figures by label; null where there is none. */
 type Find = (label: string) => Figure | undefined;
 
-function row(name: string, labels: readonly string[], find: Find, dashed = false): Series {
+function row(name: string, labels: readonly string[], find: Find): Series {
   const values = labels.map((label) => {
     const figure = find(label);
     return figure === undefined ? null : summarize(figure);
   });
-  return { name, values, dashed };
+  return { name, values };
 }
 
 /** Candidates below, a bar for each case. */
@@ -66,25 +68,29 @@ function programs(results: Results): Panel {
   return { title: "Unmodified programs, of the kernel's over veth", kind: "bars", labels, series };
 }
 
-/** "to, 16" or "from, 10 ms" below, a line for each candidate and direction. */
-function growth(results: Results, title: string, scenario: string, chosen: readonly string[]): Panel {
+/** What is named by "to, 16" or "from, 10 ms": a line for each candidate, over the 16 or the 10 ms. */
+function growth(
+  results: Results,
+  title: string,
+  scenario: string,
+  ways: readonly string[],
+  chosen: readonly string[],
+): Panel {
   const figures = results.figures.filter((each) => each.scenario === scenario && each.unit === "Gbit/s");
   const labels = [...new Set(figures.map((each) => each.case.replace(/^\w+, /, "")))];
-  const candidates = [...new Set(figures.map(({ candidate }) => candidate))].filter((each) =>
-    chosen.includes(each)
-  );
-  const series = candidates.flatMap((candidate) =>
-    ["to", "from"].map((way) =>
-      row(
-        `${candidate} ${way} kernel`,
-        labels,
-        (label) => results.find(scenario, `${way}, ${label}`, "Gbit/s", candidate),
-        way === "from",
-      )
-    )
+  const candidates = chosen.filter((each) => figures.some(({ candidate }) => candidate === each));
+  const series = candidates.flatMap((candidate, colour) =>
+    ways.map((way): Series => {
+      const name = ways.length === 1 ? candidate : `${candidate}, ${way} kernel`;
+      const find = (label: string) => results.find(scenario, `${way}, ${label}`, "Gbit/s", candidate);
+      return { ...row(name, labels, find), colour, dashed: way !== ways[0] };
+    })
   );
   return { title, kind: "lines", labels, series };
 }
+
+/** Of whom growth is shown. */
+const GROWING = ["veth", "ours", "api", "shim", "lwip", "gvisor"];
 
 /** Those for which something was measured. */
 export function panelsOf(results: Results): Panel[] {
@@ -107,8 +113,12 @@ export function panelsOf(results: Results): Panel[] {
       ["made", "connections", "connect"],
     ]),
     programs(results),
-    growth(results, "Gbit/s by the number of flows", "flows", ["veth", "ours", "api", "shim", "lwip"]),
-    growth(results, "Gbit/s by the round-trip time, no offload", "rtt", ["veth", "ours"]),
+    growth(results, "Gbit/s to the kernel peer, by the number of flows", "flows", ["to"], GROWING),
+    growth(results, "Gbit/s from the kernel peer, by the number of flows", "flows", ["from"], GROWING),
+    growth(results, "Gbit/s by the round-trip time, one flow, no offload", "rtt", ["to", "from"], [
+      "veth",
+      "ours",
+    ]),
   ];
   return panels.filter(({ labels }) => labels.length > 0);
 }

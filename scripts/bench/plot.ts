@@ -60,8 +60,7 @@ function lines({ series }: Panel): echarts.SeriesOption[] {
     type: "line",
     name: each.name,
     data: each.values.map((value) => value?.median ?? null),
-    // Both directions of a candidate have its colour.
-    color: COLOURS[index >> 1],
+    color: COLOURS[each.colour ?? index],
     symbolSize: 5,
     lineStyle: { type: each.dashed ? "dashed" : "solid" },
   }));
@@ -73,8 +72,16 @@ function draw(panel: Panel): string {
     animation: false,
     backgroundColor: "#fff",
     title: { text: panel.title, textStyle: { fontSize: 14 }, left: 10, top: 8 },
-    legend: { top: 32, left: 10, itemGap: 26, itemWidth: 18, itemHeight: 10, textStyle: { fontSize: 11 } },
-    grid: { left: 10, right: 20, top: panel.series.length > 6 ? 88 : 70, bottom: 10, containLabel: true },
+    legend: {
+      top: 32,
+      left: 10,
+      right: 10,
+      itemGap: 26,
+      itemWidth: 18,
+      itemHeight: 10,
+      textStyle: { fontSize: 11 },
+    },
+    grid: { left: 10, right: 20, top: 70, bottom: 10, containLabel: true },
     xAxis: {
       type: "category",
       data: panel.labels,

@@ -104,12 +104,15 @@ export function startEmbedded(
 }
 
 /** The words that start our stack with the application in its thread. */
-export function inProcessCommand(...options: string[]): string[] {
-  return denoProgram("in_process.ts", ...options);
+export function inProcessCommand(): string[] {
+  return denoProgram("in_process.ts");
 }
 
 export function startInProcess(programs: Programs, ...options: string[]): Promise<Contestant> {
-  return startEmbedded(programs, inProcessCommand(...options), true);
+  const [deno, run, ...rest] = [...inProcessCommand(), ...options];
+  const { profiles } = programs;
+  const profiling = profiles === undefined ? [] : [`--cpu-prof-dir=${profiles}`, "--cpu-prof-md"];
+  return startEmbedded(programs, [deno, run, ...profiling, ...rest], true);
 }
 
 /** A daemon of ours that is ready; its socket's path. */

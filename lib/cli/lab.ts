@@ -10,6 +10,8 @@ import { enteredPrivateNamespaces, requireNamespaces, requireTun, runInside } fr
 import { styleFor, writeText } from "../host/style.ts";
 
 export interface LabOptions {
+  /** The isp in the middle is a stack of ours, too. */
+  router?: boolean;
   /** An impairment of the stack's device, as the daemon takes it. */
   impair?: string;
   /** Settings of the stack's TCP, as the daemon takes them. */
@@ -54,11 +56,18 @@ async function insideLab(options: LabOptions, size: number, command: string[]): 
     Deno.addSignalListener(signal, onSignal(signal, code));
   }
   if (!forCommand) {
-    report.heading("lvl-ip lab: a small internet in private namespaces", worldPicture(style.unicode));
+    report.heading(
+      "lvl-ip lab: a small internet in private namespaces",
+      worldPicture(style.unicode, options.router ?? false),
+    );
   }
-  if (!await world.build({ impair: options.impair, sysctl: options.sysctl })) status ||= 1;
-  else if (forCommand) status = await runCommand(world, command, stop.signal) || status;
-  else await show({ lab: world, report, size, lossy: isLossy(options.impair), signal: stop.signal });
+  if (!await world.build({ impair: options.impair, sysctl: options.sysctl, router: options.router })) {
+    status ||= 1;
+  } else if (forCommand) status = await runCommand(world, command, stop.signal) || status;
+  else {
+    const { router = false, impair } = options;
+    await show({ lab: world, report, size, lossy: isLossy(impair), router, signal: stop.signal });
+  }
   await world.stop();
   if (!forCommand && !report.summary(stop.signal.aborted)) status ||= 1;
   return status;

@@ -76,6 +76,7 @@ function addLab(program: Command, io: Io, finish: Finish): void {
     "Build a small internet in private network namespaces and show the stack at work in it.",
   )
     .argument("[command...]", "after --: run this inside instead of the tour")
+    .option("--router", "let a second stack be the router in the middle")
     .option("--impair <spec>", IMPAIR, impairment)
     .option("--sysctl <name=value...>", "tune the daemon's TCP, as its own --sysctl")
     .option("--size <bytes>", "bytes of each transfer, like 5M (default: 100M)")
@@ -86,6 +87,7 @@ function addLab(program: Command, io: Io, finish: Finish): void {
         io,
         ["lvl-ip lab", "ping, connect, 100 MB each way"],
         ["lvl-ip lab --impair 'loss=5% delay=50ms'", "the same over a bad line"],
+        ["lvl-ip lab --router", "with a router in TypeScript, too"],
         ["lvl-ip lab -- bash", "look around inside"],
         ["lvl-ip lab -- ping -c 3 10.0.0.4", "the kernel pings the stack"],
       ),

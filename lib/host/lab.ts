@@ -1,20 +1,34 @@
 /** The lab's course: builds the small internet, starts the daemon in it, and shows it work or runs a command there. */
+import { status } from "../ipc/client.ts";
 import { Service } from "./child.ts";
 import { messageOf, shellQuote } from "./command.ts";
 import { BULK_PORT, ECHO_PORT, HTTP_PORT } from "./lab_peer.ts";
 import type { LabReport } from "./lab_report.ts";
-import { buildWorld, HOSTS, inside, labPath, ROUTER_INTERFACE, SERVER_ADDRESS } from "./lab_world.ts";
+import {
+  buildHosts,
+  HOSTS,
+  inside,
+  ispOptions,
+  joinHosts,
+  labPath,
+  ROUTER_INTERFACE,
+  SERVER_ADDRESS,
+} from "./lab_world.ts";
 import { readCidr } from "./links.ts";
 import { privateRun } from "./namespaces.ts";
 import { selfCommand } from "./self.ts";
 import { applySetup, findOwner, planSetup } from "./setup_net.ts";
+import { formatBytes } from "./style.ts";
 
 const FOLDER = "/run/lvl-ip-lab";
+const ISP_SOCKET = `${FOLDER}/isp.sock`;
 const READY_MS = 15_000;
 const STOP_MS = 6_000;
 
 /** What may be asked of the lab. */
 export interface LabWish {
+  /** The isp is a stack of ours that forwards, and no kernel. */
+  router?: boolean;
   /** Passed to the daemon. */
   impair?: string;
   /** Settings of the stack's TCP, as the daemon takes them. */
@@ -44,9 +58,10 @@ export class Lab {
   async build(wish: LabWish): Promise<boolean> {
     return await this.step("namespaces", async () => {
       await this.#prepare();
-      await buildWorld();
+      await buildHosts();
+      if (!wish.router) await joinHosts(false);
       return `namespaces: router, ${HOSTS.join(", ")}`;
-    }) && await this.step("setup-net", async () => {
+    }) && (!wish.router || await this.#startRouter()) && await this.step("setup-net", async () => {
       const steps = await planSetup({
         iface: ROUTER_INTERFACE,
         tap: "tap0",
@@ -72,6 +87,25 @@ export class Lab {
       this.#daemon = Service.start("lvl-ip daemon", words, this.environment);
       return describeReady(await this.#daemon.ready(READY_MS));
     });
+  }
+
+  /** The isp as a stack of ours. */
+  async #startRouter(): Promise<boolean> {
+    return await this.step("isp", async () => {
+      const words = [...selfCommand(), "daemon", ...ispOptions(), "--socket", ISP_SOCKET];
+      const isp = Service.start("the isp's daemon", inside("isp", words), this.environment);
+      this.#services.push(isp);
+      await isp.ready(READY_MS);
+      await joinHosts(true);
+      return "lvl-ip daemon --forward: the isp, with three TAPs";
+    });
+  }
+
+  /** What the isp has done, if it is a stack of ours. */
+  async routerReport(): Promise<string> {
+    const { counters } = await status({ socketPath: ISP_SOCKET });
+    const size = counters.bytesOut / Math.max(1, counters.framesOut);
+    return `the isp passed on ${counters.ipForwarded} packets of ${formatBytes(size)} on average`;
   }
 
   /** Runs one step and tells how it went; the work answers with the line to show. */

@@ -15,6 +15,8 @@ export interface Showing {
   size: number;
   /** Whether many packets get lost on their way. */
   lossy: boolean;
+  /** The isp is a stack of ours. */
+  router: boolean;
   signal: AbortSignal;
 }
 
@@ -28,6 +30,7 @@ export async function show(showing: Showing): Promise<void> {
   }
   if (!signal.aborted) {
     showing.report.part("The end");
+    if (showing.router) await lab.step("isp-report", () => lab.routerReport());
     await lab.step("daemon-end", () => lab.stopDaemon());
   }
 }

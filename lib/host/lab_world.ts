@@ -6,7 +6,8 @@
  *                                                                             192.168.99.254 -- 192.168.99.1 [server]
  * ```
  *
- * The isp knows no way to 10.0.0.0/24: without masquerade no answer comes back.
+ * The isp knows no way to 10.0.0.0/24: without masquerade no answer comes back. It is a Linux kernel, or a second stack of
+ * ours that forwards: then its ends of the cables are its TAPs, and what they lead to is their kernel's side.
  */
 import { mustRun, searchPath } from "./command.ts";
 
@@ -44,12 +45,18 @@ function cable(
   return { left, leftInterface, leftAddress, right, rightInterface, rightAddress };
 }
 
-/** The commands that build it, in order. */
-export function worldCommands(): string[][] {
+/** The commands that make the hosts. */
+function hostCommands(): string[][] {
   const commands: string[][] = [["ip", "link", "set", "lo", "up"]];
   for (const host of HOSTS) {
     commands.push(["ip", "netns", "add", host], ip(host, "link", "set", "lo", "up"));
   }
+  return commands;
+}
+
+/** The commands that lay cables between them, with a kernel as the isp. */
+function cableCommands(): string[][] {
+  const commands: string[][] = [];
   for (const { left, leftInterface, leftAddress, right, rightInterface, rightAddress } of CABLES) {
     const peer = ["type", "veth", "peer", "name", rightInterface, "netns", right];
     commands.push(
@@ -60,13 +67,41 @@ export function worldCommands(): string[][] {
       ip(right, "link", "set", rightInterface, "up"),
     );
   }
-  commands.push(
+  commands.push(inside("isp", ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]));
+  return commands;
+}
+
+/** The isp's ends of the cables, and where the other ends are. */
+const ISP_ENDS = CABLES.map(({ left, leftInterface, leftAddress, right, rightInterface, rightAddress }) =>
+  left === "isp"
+    ? { tap: leftInterface, own: leftAddress, host: right, name: rightInterface, address: rightAddress }
+    : { tap: rightInterface, own: rightAddress, host: left, name: leftInterface, address: leftAddress }
+);
+
+/** What `lvl-ip daemon` is told to be the isp. */
+export function ispOptions(): string[] {
+  const [first, ...more] = ISP_ENDS;
+  return [
+    ...["--tap", first.tap, "--addr", first.own, "--gateway", "none", "--forward"],
+    ...more.flatMap(({ tap, own }) => ["--interface", `${tap},${own}`]),
+  ];
+}
+
+/** The commands that put the other sides of the isp's TAPs where the cables would end. */
+function tapCommands(): string[][] {
+  return ISP_ENDS.flatMap(({ tap, host, name, address }) => [
+    ip("isp", "link", "set", tap, "netns", host === "router" ? `${Deno.pid}` : host, "name", name),
+    ip(host, "addr", "add", address, "dev", name),
+    ip(host, "link", "set", name, "up"),
+  ]);
+}
+
+function routeCommands(): string[][] {
+  return [
     ip("router", "route", "add", "default", "via", "10.0.2.2"),
     ip("dns", "route", "add", "default", "via", "8.8.8.1"),
     ip("server", "route", "add", "default", "via", "192.168.99.254"),
-    inside("isp", ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]),
-  );
-  return commands;
+  ];
 }
 
 function ip(host: LabHost | "router", ...words: string[]): string[] {
@@ -78,22 +113,27 @@ export function inside(host: LabHost, words: readonly string[]): string[] {
   return ["nsenter", `--net=/run/netns/${host}`, "--", ...words];
 }
 
-/** Builds the internet; how many commands that took. */
-export async function buildWorld(): Promise<number> {
-  const commands = worldCommands();
-  for (const command of commands) await mustRun(command);
-  return commands.length;
+/** Makes the hosts of the internet. */
+export async function buildHosts(): Promise<void> {
+  for (const command of hostCommands()) await mustRun(command);
+}
+
+/** Joins them: by cables to a kernel, or by the TAPs of our isp, which runs already. */
+export async function joinHosts(ispIsOurs: boolean): Promise<void> {
+  for (const command of ispIsOurs ? tapCommands() : cableCommands()) await mustRun(command);
+  for (const command of routeCommands()) await mustRun(command);
 }
 
 /** A picture of it. */
-export function worldPicture(unicode: boolean): string[] {
+export function worldPicture(unicode: boolean, ispIsOurs: boolean): string[] {
   const line = unicode ? "──" : "--";
   const [fork, last] = unicode ? ["┬", "└"] : ["+", "+"];
   const stack = `10.0.0.4 ${line}tap0${line} `;
   const router = `10.0.0.5   10.0.2.15 ${line}${ROUTER_INTERFACE}${line} `;
   const isp = `10.0.2.2 ${line}`;
   return [
-    "lvl-ip".padEnd(stack.length) + "router, masquerades".padEnd(router.length) + "isp",
+    "lvl-ip".padEnd(stack.length) + "router, masquerades".padEnd(router.length) +
+    (ispIsOurs ? "isp: lvl-ip too" : "isp"),
     `${stack}${router}${isp}${fork}${line} ${DNS_ADDRESS}`,
     " ".repeat(stack.length + router.length + isp.length) + `${last}${line} ${SERVER_ADDRESS}`,
   ];

@@ -35,6 +35,22 @@ async function assertNothingLeft(
   assertEquals(await snapshot(world), before);
 }
 
+Deno.test({
+  name: "lab --router: the same through a second stack that forwards",
+  ignore: !hasNamespaces(),
+  async fn() {
+    const { world, host } = await createHost();
+    await using _ = world;
+    const before = await snapshot({ world, host });
+    const { code, stdout, stderr } = await host.run([...lvlIp, "lab", "--router", "--size", "3M"], TIMEOUT);
+    assertEquals(code, 0, stdout + stderr);
+    assertMatch(stdout, /64 bytes from 8\.8\.8\.8: icmp_seq=1 ttl=62 /);
+    assertEquals(stdout.match(/the same at both ends/g)?.length, 2);
+    assertGreaterOrEqual(Number(/the isp passed on (\d+) packets/.exec(stdout)?.[1]), 100);
+    await assertNothingLeft({ world, host }, before);
+  },
+});
+
 const users = isRoot ? ["root", "nobody"] : ["an ordinary user"];
 
 for (const user of users) {

@@ -96,12 +96,12 @@ const GROWING = ["veth", "ours", "api", "shim", "lwip", "gvisor"];
 export function panelsOf(results: Results): Panel[] {
   const panels = [
     byCandidate(results, "Bulk, one flow, Gbit/s", "Gbit/s", [
-      ["to the kernel peer", "bulk", "to kernel, 1 flow"],
-      ["from the kernel peer", "bulk", "from kernel, 1 flow"],
+      ["to the kernel peer", "bulk", "to, 1"],
+      ["from the kernel peer", "bulk", "from, 1"],
     ]),
     byCandidate(results, "Bulk, one flow, CPU seconds a GB of the stack's processes", "CPU s/GB", [
-      ["to the kernel peer", "bulk", "to kernel, 1 flow"],
-      ["from the kernel peer", "bulk", "from kernel, 1 flow"],
+      ["to the kernel peer", "bulk", "to, 1"],
+      ["from the kernel peer", "bulk", "from, 1"],
     ]),
     byCandidate(results, "Median latency, microseconds", "p50 us", [
       ["1 byte echoed", "requests", "1 B"],

@@ -20,9 +20,9 @@ const END = "<!-- bench: end -->";
 
 /** Title, scenario, case and unit of the README's columns. */
 const COLUMNS = [
-  ["to the kernel, Gbit/s", "bulk", "to kernel, 1 flow", "Gbit/s"],
-  ["from the kernel, Gbit/s", "bulk", "from kernel, 1 flow", "Gbit/s"],
-  ["CPU s/GB, to", "bulk", "to kernel, 1 flow", "CPU s/GB"],
+  ["to the kernel, Gbit/s", "bulk", "to, 1", "Gbit/s"],
+  ["from the kernel, Gbit/s", "bulk", "from, 1", "Gbit/s"],
+  ["CPU s/GB, to", "bulk", "to, 1", "CPU s/GB"],
   ["1 byte echoed, median us", "requests", "1 B", "p50 us"],
   ["ping, median us", "ping", "back to back", "p50 us"],
   ["accepted /s", "connections", "accept", "/s"],

@@ -4,10 +4,10 @@ import type { Style } from "../../lib/host/style.ts";
 import { type Figure, type Results, summarize } from "./results.ts";
 import type { Target } from "./targets.ts";
 
-/** Three significant digits, without an exponent; whole numbers from 100 on. */
+/** Three significant digits, two below 1, without an exponent; whole numbers from 100 on. */
 export function formatNumber(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");
-  return `${Number(value.toPrecision(3))}`;
+  return `${Number(value.toPrecision(Math.abs(value) < 1 ? 2 : 3))}`;
 }
 
 /** "12.1 (10.5-13)": the median and the extremes, which are left out of a single value. */

@@ -46,7 +46,7 @@ const WAYS = [["to", "to the kernel"], ["from", "from the kernel"]] as const;
 
 function bulkTargets(find: Find): Target[] {
   return WAYS.flatMap(([way, words]) => {
-    const speed = (candidate: string) => find("bulk", `${way} kernel, 1 flow`, "Gbit/s", candidate);
+    const speed = (candidate: string) => find("bulk", `${way}, 1`, "Gbit/s", candidate);
     return [
       ratio(`bulk ${words}, in process`, speed("ours"), speed("veth"), { least: 0.5, of: "veth's" }),
       ratio(`bulk ${words}, in process`, speed("ours"), best(speed("lwip"), speed("gvisor")), {

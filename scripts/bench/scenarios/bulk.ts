@@ -8,8 +8,9 @@ export type Direction = "to" | "from";
 export const DIRECTIONS = ["to", "from"] as const;
 const FLOWS = [1, 8, 64];
 
+/** The same for every number of flows. */
 export function bulkCase(direction: Direction, flows: number): string {
-  return `${direction} kernel, ${flows} ${flows === 1 ? "flow" : "flows"}`;
+  return `${direction}, ${flows}`;
 }
 
 /** Speed and cost of one transfer. */
@@ -31,7 +32,7 @@ export async function measureBulk(
 
 export const bulk: Scenario = {
   name: "bulk",
-  what: "bulk transfer",
+  what: "bulk transfer to and from the kernel peer, by the number of flows",
   async run(bench: Bench) {
     const cases = DIRECTIONS.flatMap((direction) =>
       FLOWS.map((flows): Case<Contestant> => ({

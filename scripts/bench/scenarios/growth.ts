@@ -2,7 +2,7 @@
 import type { Bench, Case, Scenario, Subject } from "../bench.ts";
 import type { Contestant } from "../contestant.ts";
 import { linkByBridge, startInProcess, startKernels } from "../start.ts";
-import { DIRECTIONS, measureBulk } from "./bulk.ts";
+import { bulkCase, DIRECTIONS, measureBulk } from "./bulk.ts";
 
 const FLOWS = [1, 4, 16, 64, 256];
 const FLOWS_QUICK = [1, 16, 256];
@@ -13,14 +13,14 @@ const ROUND_TRIPS = 30;
 
 export const flows: Scenario = {
   name: "flows",
-  what: "growth with the number of flows (to or from the kernel peer, all flows together)",
+  what: "the same over up to 256 flows",
   async run(bench: Bench) {
     const counts = bench.settings.quick ? FLOWS_QUICK : FLOWS;
     await bench.compare(
       "flows",
       DIRECTIONS.flatMap((direction) =>
         counts.map((count): Case<Contestant> => ({
-          name: `${direction}, ${count}`,
+          name: bulkCase(direction, count),
           measure: (contestant) => measureBulk(contestant, direction, count, bench.settings),
         }))
       ),
@@ -41,7 +41,7 @@ function starters(bench: Bench): Record<string, (impair: string) => Promise<Cont
 export const rtt: Scenario = {
   name: "rtt",
   what:
-    "growth with the round-trip time, one flow (impaired device, no offload; veth: two kernels through the same)",
+    "bulk transfer by the round-trip time, one flow, no offload (veth: two kernels behind the same impairing code)",
   async run(bench: Bench) {
     const { quick, warmUp, seconds } = bench.settings;
     const subjects: Subject<(impair: string) => Promise<Contestant>>[] = Object.entries(starters(bench))

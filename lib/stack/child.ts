@@ -27,6 +27,6 @@ export function newChild(core: Core, listener: Listener, arrival: Arrival): Conn
   binding.reusePort = socket.reusePort;
   child.binding = binding;
   core.tcpPorts.add(binding);
-  listener.halfOpen.add(child);
+  listener.begin(child);
   return child;
 }

@@ -65,7 +65,7 @@ function report(core: Core, connection: Connection, events: number): void {
   }
   if ((events & EVENT_CLOSED) !== 0) {
     if (listener !== null && !connection.wasEstablished) {
-      listener.halfOpen.delete(connection);
+      listener.end(connection);
       connection.listener = null;
     }
     if (connection.tcb.error !== 0) core.counters.tcpFailures++;
@@ -103,12 +103,29 @@ export function advanceConnections(core: Core, now: number): void {
     const due = core.timers.takeDue(now);
     if (due === null) return;
     if (due instanceof Connection) {
-      advanceTimers(due.tcb, now);
+      if (!isCrowdedOut(core, due, now)) advanceTimers(due.tcb, now);
       touch(core, due);
     } else if (due instanceof TimeWaitEntry) {
       endTimeWait(core, due);
     }
   }
+}
+
+/** A SYN-ACK timed out: its connection may have to make room for younger ones before its time. It ends without a word. */
+function isCrowdedOut(core: Core, child: Connection, now: number): boolean {
+  const { listener, tcb } = child;
+  if (listener === null || child.wasEstablished || tcb.handshakeAcked || tcb.timers.transmitAtUs > now) {
+    return false;
+  }
+  listener.young.delete(child);
+  const usual = tcb.user.synRetries > 0 ? tcb.user.synRetries : tcb.settings.synAckRetries;
+  const allowed = listener.retries(usual);
+  if (allowed === usual || tcb.recovery.retransmits < allowed) return false;
+  listener.end(child);
+  child.listener = null;
+  core.counters.tcpFailures++;
+  forget(core, child);
+  return true;
 }
 
 /** Resets all connections (RFC 9293 3.10.5); those in TIME-WAIT end silently. */

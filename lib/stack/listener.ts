@@ -5,10 +5,17 @@ import type { StreamSocket } from "./socket.ts";
 /** Linux's `net.core.somaxconn`. */
 const MAX_BACKLOG = 4096;
 
+/** So few half-open connections are never too many. */
+const LEAST_CROWD = 8;
+/** So many SYN-ACKs may be lost however crowded it is. */
+const LEAST_RETRIES = 2;
+
 /** A socket that accepts connections: those half open are counted, those established wait for `accept`. */
 export class Listener {
   /** The children that are in SYN-RECEIVED. */
   readonly halfOpen = new Set<Connection>();
+  /** Those of them whose first SYN-ACK has not timed out yet: honest clients have answered by then. */
+  readonly young = new Set<Connection>();
   /** When a SYN was answered with a cookie last, microseconds. */
   cookieSentAtUs = -Infinity;
   /** Children that had data before their handshake was complete, as it is not yet (RFC 7413 5.1). */
@@ -51,9 +58,33 @@ export class Listener {
     return this.halfOpen.size > this.backlog;
   }
 
+  /** A child has begun its handshake. */
+  begin(child: Connection): void {
+    this.halfOpen.add(child);
+    this.young.add(child);
+  }
+
+  /** Its handshake is over, whether or not it is complete. */
+  end(child: Connection): void {
+    this.halfOpen.delete(child);
+    this.young.delete(child);
+  }
+
+  /**
+   * How many SYN-ACKs may time out before a child is given up, as Linux has it: `usual`, but when more than half of the
+   * places are taken, the fewer the more of those half open are old. So half of the places stay for the young.
+   */
+  retries(usual: number): number {
+    const { size } = this.halfOpen;
+    if (size * 2 <= Math.max(LEAST_CROWD, this.backlog)) return usual;
+    let allowed = usual;
+    for (let young = this.young.size * 2; allowed > LEAST_RETRIES && size >= young; young *= 2) allowed--;
+    return allowed;
+  }
+
   /** The handshake of a child is complete. */
   push(connection: Connection): void {
-    this.halfOpen.delete(connection);
+    this.end(connection);
     connection.nextAccepted = null;
     if (this.tail === null) this.head = connection;
     else this.tail.nextAccepted = connection;

@@ -236,6 +236,7 @@ function closeListener(core: Core, listener: Listener, now: number): void {
     forget(core, child);
   }
   listener.halfOpen.clear();
+  listener.young.clear();
   for (let child = listener.shift(); child !== null; child = listener.shift()) {
     abort(child.tcb, now);
     touch(core, child);

@@ -139,7 +139,7 @@ function openByCookie(
 ): boolean {
   const child = newChild(core, listener, arrival);
   if (!openFromCookie(child.tcb, segment, (segment.ack - 1) | 0, mss, now)) {
-    listener.halfOpen.delete(child);
+    listener.end(child);
     core.tcpPorts.remove(child.binding!);
     return false;
   }

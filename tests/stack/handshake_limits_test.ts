@@ -105,6 +105,34 @@ Deno.test("TCP_SYNCNT on a listener: so often is a SYN-ACK sent again", () => {
   assertEquals([...made.stack.connections()].length, 0);
 });
 
+/** How many of `count` SYNs from strangers are still half open when so many seconds have passed. */
+function leftOf(count: number, backlog: number, seconds: number): number {
+  const made = bench();
+  made.listener(80, backlog);
+  for (let port = 1; port <= count; port++) {
+    made.segment({ sourcePort: port, destinationPort: 80, flags: "S", seq: 0 });
+  }
+  sentAt(made, seconds, "S.");
+  return [...made.stack.connections()].length;
+}
+
+Deno.test("half open and old: given up early where they take more than half of the places (as Linux prunes them)", () => {
+  // Three timeouts, after 1, 3 and 7 s, instead of six; and only until half of the places are free.
+  assertEquals([leftOf(11, 10, 6.5), leftOf(11, 10, 7.5)], [11, 5]);
+  assertEquals([leftOf(5, 10, 60), leftOf(5, 10, 64)], [5, 0]);
+});
+
+Deno.test("half open: many young ones keep the old ones their time", () => {
+  const made = bench();
+  made.listener(80, 20);
+  const syn = (port: number) => made.segment({ sourcePort: port, destinationPort: 80, flags: "S", seq: 0 });
+  for (let port = 1; port <= 4; port++) syn(port);
+  sentAt(made, 6.5, "S.");
+  for (let port = 5; port <= 20; port++) syn(port);
+  sentAt(made, 0.8, "S.");
+  assertEquals([...made.stack.connections()].length, 20);
+});
+
 Deno.test("while the accept queue is full the SYN-ACK goes again, until there is room for its ACK", () => {
   const made = bench();
   const listener = made.listener(80, 0);

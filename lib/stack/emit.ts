@@ -116,7 +116,7 @@ export function loopPacket(core: Core, packet: Packet, now: number): void {
   }
   const { offset } = packet;
   memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), headerLength);
-  loopInput(core, memory, length, now);
+  loopInput(core, memory, length, now, !packet.isUnverified);
 }
 
 function fillIpOfConnection(core: Core, connection: Connection): void {
@@ -189,7 +189,7 @@ export function loopSegment(core: Core, connection: Connection, payload: Slices,
   loopInput(core, memory, end, now);
 }
 
-function loopInput(core: Core, memory: Memory, length: number, now: number): void {
+function loopInput(core: Core, memory: Memory, length: number, now: number, isVerified = true): void {
   const { arrival } = core;
   core.counters.loopback++;
   arrival.memory = memory;
@@ -198,7 +198,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number): voi
   arrival.offset = 0;
   arrival.length = length;
   arrival.isLinkBroadcast = false;
-  arrival.isVerified = true;
+  arrival.isVerified = isVerified;
   arrival.gsoSize = 0;
   arrival.isPlaced = false;
   arrival.isLoopback = true;

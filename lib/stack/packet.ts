@@ -31,6 +31,8 @@ export class Packet {
   checksumOffset = 0;
   /** With `hasHeader`: payload bytes of each segment that it is to be cut into; 0: it is one. */
   gsoSize = 0;
+  /** A program wrote what is in it: nobody vouches for its checksums. */
+  isUnverified = false;
   /** Payload bytes that went out in fragments already. */
   sent = 0;
   /** Of the fragments; chosen with the first. */
@@ -91,6 +93,7 @@ export class PacketPool {
       packet.discoversMtu =
       packet.ignoresPathMtu =
       packet.hasHeader =
+      packet.isUnverified =
         false;
     packet.checksumStart = -1;
     packet.checksumOffset = packet.gsoSize = 0;

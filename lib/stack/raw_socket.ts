@@ -115,6 +115,7 @@ export function buildRaw(
   const memory = packet.memory!;
   memory.bytes.set(bytes.subarray(offset, offset + length), 0);
   packet.protocol = socket.protocol;
+  packet.isUnverified = true;
   if (!socket.includesHeader) return packet;
   const { view } = memory;
   packet.hasHeader = true;

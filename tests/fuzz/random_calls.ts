@@ -59,6 +59,9 @@ export const callArbitrary: fc.Arbitrary<Call> = fc.record({
   value: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.noBias(fc.integer({ min: 0, max: 100_000 }))),
 });
 
+/** Of raw sockets: one for experiments (RFC 3692). */
+const PROTOCOL = 253;
+
 /** A program on each host that makes calls without looking at what they answer. */
 export class Programs {
   readonly #link: Link;
@@ -80,8 +83,8 @@ export class Programs {
         stack.listen(listener, 3);
         this.#listeners[host].push(listener);
       }
-      for (const kind of [SocketKind.datagram, SocketKind.icmp]) {
-        const handle = stack.socket(kind);
+      for (const kind of [SocketKind.datagram, SocketKind.icmp, SocketKind.raw]) {
+        const handle = stack.socket(kind, PROTOCOL);
         stack.bind(handle, 0, 1);
         this.#handles[host].push(handle);
       }
@@ -104,11 +107,12 @@ export class Programs {
     const held = pick % 40 === 0 ? listener : handles[pick % handles.length] ?? -1;
     const handle = pick < 30 ? value : held;
     const port = 1 + value % 3;
-    const kind = [SocketKind.stream, SocketKind.stream, SocketKind.datagram, SocketKind.icmp][value % 4];
+    const { stream, datagram, icmp, raw } = SocketKind;
+    const kind = [stream, stream, stream, datagram, icmp, raw][value % 6];
     const level = [SOL_SOCKET, IPPROTO_TCP, IPPROTO_TCP, IPPROTO_IP][pick % 4];
     const isStream = () => stack.getOption(handle, SOL_SOCKET, SO_TYPE) === SocketKind.stream;
     return {
-      socket: () => this.#keep(host, stack.socket(kind)),
+      socket: () => this.#keep(host, stack.socket(kind, PROTOCOL)),
       bind: () => stack.bind(handle, value % 5 === 0 ? peer.address : 0, port),
       listen: () => stack.listen(handle, value % 4),
       connect: () => stack.connect(handle, value % 7 === 0 ? 0 : peer.address, port, now),

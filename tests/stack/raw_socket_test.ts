@@ -291,6 +291,22 @@ Deno.test("a packet to ourselves comes back to the raw sockets, with its own hea
   assertEquals((raw.receive() as Uint8Array).subarray(20), packet.subarray(20));
 });
 
+Deno.test("what a program sends to ourselves is believed no more than what comes from the wire", () => {
+  const made = bench();
+  const udp = expect(made.stack.socket(SocketKind.datagram));
+  expect(made.stack.bind(udp, 0, 9));
+  const raw = new Raw(made, 17);
+  const datagram = Uint8Array.of(0, 7, 0, 9, 0, 10, 0x12, 0x34, 1, 2);
+  raw.send(datagram, OURS);
+  made.drain();
+  assertEquals([made.stack.receiveFrom(udp, raw.message), made.drops], [-EAGAIN, { udpChecksum: 1 }]);
+  // No checksum (RFC 768).
+  datagram.set([0, 0], 6);
+  raw.send(datagram, OURS);
+  made.drain();
+  assertEquals(made.stack.receiveFrom(udp, raw.message), 2);
+});
+
 Deno.test("ICMP_FILTER keeps types away", () => {
   const made = bench();
   const raw = new Raw(made, 1);

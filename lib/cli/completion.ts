@@ -11,6 +11,15 @@ const FILE_OPTIONS = ["--pcap", "--socket"];
 /** Tells the shell to complete file names (tab's ShellCompDirectiveDefault), and not to. */
 const FILES = ":0\n";
 
+const CHANGES = ["show", "add", "replace", "change", "del", "flush"];
+/** What may be done to the stack's network. */
+const NETWORK_VERBS: Readonly<Record<string, readonly string[]>> = {
+  addr: CHANGES,
+  route: [...CHANGES, "get"],
+  neigh: CHANGES,
+  link: ["show"],
+};
+
 type Handler = (complete: (value: string, description: string) => void) => void;
 
 /** Prints the script for `shell`. */
@@ -50,6 +59,9 @@ export function complete(words: readonly string[], io: Io): void {
     "command",
     (add) => names.forEach(([name, summary]) => add(name, summary)),
   );
+  for (const [command, verbs] of Object.entries(NETWORK_VERBS)) {
+    root.commands.get(command)?.argument("words", (add) => verbs.forEach((verb) => add(verb, "")));
+  }
   root.commands.get("complete")?.argument(
     "shell",
     (add) => ["bash", "zsh", "fish", "powershell"].forEach((shell) => add(shell, "")),

@@ -40,6 +40,8 @@ Deno.test("commands, options and values are completed", async () => {
   assertEquals((await complete("daemon", "--log-level=w")).values, ["warn"]);
   assertEquals((await complete("help", "st")).values, ["status"]);
   assertEquals((await complete("complete", "z")).values, ["zsh"]);
+  assertEquals((await complete("route", "g")).values, ["get"]);
+  assertEquals((await complete("addr", "")).values, ["show", "add", "replace", "change", "del", "flush"]);
   assert((await complete("setup-net", "--iface", "")).values.includes("lo"));
   assertEquals((await complete("ping", "8.8.8.8", "--nothing-like-it")).values, []);
 });

@@ -1,6 +1,6 @@
 /** Fragments to and from the Linux kernel, and paths with a smaller MTU in the middle. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { connect, ping, status } from "../../mod.ts";
+import { connect, listenDatagram, ping, status } from "../../mod.ts";
 import { Daemon, DIGEST_SERVER, randomBytes, readAll, sendAll, sha256 } from "../support/daemon.ts";
 import { hasNamespaces, lvlIp, Namespaces } from "../support/netns.ts";
 import { KERNEL, ShimWorld, STACK } from "../support/shim.ts";
@@ -113,6 +113,15 @@ Deno.test({
     await sendAll(connection, bytes);
     await connection.closeWrite();
     assertEquals(new TextDecoder().decode(await readAll(connection)), await sha256(bytes));
+    // UDP of this process's own: what is too large is told once, and goes through from then on, in fragments or whole.
+    await using echo = await peer.spawn(["python3", "-c", UDP_SERVER]);
+    await echo.waitFor("up");
+    using datagrams = await listenDatagram({ remote: { hostname: "10.9.0.2", port: 7001 }, socketPath });
+    for (const size of [972, 1400, 20_000]) {
+      const sent = randomBytes(size);
+      await datagrams.send(sent);
+      assertEquals((await datagrams.receive())[0], sent);
+    }
     // What TCP learned, pings know: they go out in fragments that fit, as the router need not make any.
     const before = (await status({ socketPath })).counters.ipFragmentsOut;
     for await (const event of await ping("10.9.0.2", { count: 1, size: 1472, socketPath })) {

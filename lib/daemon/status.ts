@@ -27,18 +27,21 @@ export class StatusReport {
   /** A `DaemonStatus` as JSON. `withInfo`: with each connection's TCP_INFO. */
   describe(server: Server, now: number, withInfo: boolean): string {
     const { config, version, socketPath } = this.start;
-    const [first] = config.interfaces;
     const { network } = this.stack;
+    const [, first] = network.interfaces;
+    // What was changed at run time counts, not what the daemon was started with.
+    const own = first.addresses.at(0);
+    const byDefault = [...network.routes].find((route) => route.prefixLength === 0 && route.gateway !== 0);
     const status: DaemonStatus = {
       version,
       pid: Deno.pid,
       uptimeUs: now - this.#startedAtUs,
-      address: formatIp(first.address),
-      prefixLength: first.prefixLength,
-      gateway: first.gateway === 0 ? null : formatIp(first.gateway),
+      address: formatIp(own?.address ?? 0),
+      prefixLength: own?.prefixLength ?? 0,
+      gateway: byDefault === undefined ? null : formatIp(byDefault.gateway),
       mac: formatMac(first.mac),
-      device: this.taps[0].name,
-      mtu: this.taps[0].mtu,
+      device: first.name,
+      mtu: first.mtu,
       forwarding: config.forwarding,
       interfaces: addressesOf(network),
       socketPath,

@@ -295,7 +295,7 @@ export interface DaemonStatus {
   version: string;
   pid: number;
   uptimeUs: number;
-  /** The stack's own address, e.g. "10.0.0.4": the first one, of the first device, as all to `mtu`. */
+  /** The stack's own address, e.g. "10.0.0.4": the first of the first device; "0.0.0.0" if it has none. */
   address: string;
   prefixLength: number;
   gateway: string | null;

@@ -26,7 +26,7 @@ export interface StackConfig extends Partial<InterfaceConfig> {
   /** A uint32; for what may be drawn anew each time (identifiers, spread of timers). */
   random: () => number;
   tcp?: Partial<TcpSettings>;
-  /** Heed ICMP redirects of the router in use (RFC 1122 3.2.2.2); false by default. */
+  /** Heed ICMP redirects of the router in use (RFC 1122 3.2.2.2), unless it is a router itself; false by default. */
   acceptRedirects?: boolean;
   /** Pass packets on from one interface to another (RFC 1812); false by default. */
   forwarding?: boolean;

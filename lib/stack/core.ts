@@ -145,8 +145,9 @@ export class Core {
     checkConfig(config);
     const { random, secret } = config;
     this.random = random;
-    this.acceptsRedirects = config.acceptRedirects ?? false;
     this.forwards = config.forwarding ?? false;
+    // RFC 1812 5.2.7.2: a router does not let itself be redirected.
+    this.acceptsRedirects = (config.acceptRedirects ?? false) && !this.forwards;
     this.announces = config.announce ?? true;
     const interfaces = interfacesOf(config);
     [this.loopback, ...this.links] = makeInterfaces(interfaces, random);

@@ -110,3 +110,11 @@ Deno.test("connections that are under way follow redirects too, and redirects ar
   for (let n = 0; n < 1000; n++) made.input(redirect({ about: `198.51.${n >> 8}.${n & 255}` }));
   assertEquals([...made.stack.network.routes].length, 256 + 2);
 });
+
+Deno.test("RFC 1812 5.2.7.2: a router does not let itself be redirected", () => {
+  const made = new Bench({ gateway: ip(GATEWAY), acceptRedirects: true, forwarding: true });
+  know(made);
+  made.input(redirect());
+  assertEquals(nextHop(made, REMOTE), 1);
+  assertEquals(made.drops.icmpRedirectIgnored, 1);
+});

@@ -91,6 +91,11 @@ export function applyOptions(config: RunConfig, options: ScriptOption[]): string
   return notes;
 }
 
+/** Whether `--name` means something. */
+export function isScriptOption(name: string): boolean {
+  return OPTIONS[name] !== undefined;
+}
+
 function applyOption(config: RunConfig, name: string, value: string): boolean {
   const apply = OPTIONS[name];
   if (apply === undefined) return false;

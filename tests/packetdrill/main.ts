@@ -7,6 +7,8 @@
  * `N passed, N failed, N unsupported`. Directories stand for all `.pkt` files in them. The exit status is 1 when a
  * script failed, 2 for wrong usage.
  */
+import type { ScriptOption } from "./ast.ts";
+import { isScriptOption } from "./config.ts";
 import { type RunResult, runScript } from "./runner.ts";
 
 const USAGE = `Usage: deno task packetdrill [options] FILE...
@@ -18,6 +20,8 @@ Runs packetdrill scripts against the stack under virtual time; a directory stand
   --notes               show what was ignored in each script
   --json                one JSON object a line instead of text
   --tolerance_usecs=N   how early or late an event may be, where the script does not say (4000)
+  --ip_version=ipv6 --mtu=N --local_ip=ADDRESS -D NAME=VALUE ...
+                        packetdrill's own options; what the script says comes after them
 `;
 
 interface Options {
@@ -26,6 +30,8 @@ interface Options {
   notes: boolean;
   json: boolean;
   toleranceUs: number | undefined;
+  /** Options of packetdrill's, as a script could give them. */
+  given: ScriptOption[];
   paths: string[];
 }
 
@@ -37,15 +43,21 @@ export function parseArguments(args: string[]): Options | string {
     notes: false,
     json: false,
     toleranceUs: undefined,
+    given: [],
     paths: [],
   };
-  for (const arg of args) {
+  const give = (name: string, value: string) => options.given.push({ name, value, line: 0 });
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at] === "-D" ? `-D${args[++at] ?? ""}` : args[at];
+    const own = /^--([a-z_]+)(?:=(.*))?$/.exec(arg);
     const tolerance = /^--tolerance[_-]usecs=(\d+)$/.exec(arg);
     if (tolerance !== null) options.toleranceUs = Number(tolerance[1]);
     else if (arg === "--loose") options.loose = true;
     else if (arg === "--verbose" || arg === "-v") options.verbose = true;
     else if (arg === "--notes") options.notes = true;
     else if (arg === "--json") options.json = true;
+    else if (own !== null && isScriptOption(own[1])) give(own[1], own[2] ?? "");
+    else if (/^-D[^=]+=/.test(arg)) give("define", arg.slice(2));
     else if (arg.startsWith("-")) return `Cannot run scripts: unknown option ${arg}`;
     else options.paths.push(arg);
   }

@@ -1,5 +1,5 @@
 import type { CommandEffect } from "./commands.ts";
-import type { Script, ScriptEvent, SyscallSpec } from "./ast.ts";
+import type { Script, ScriptEvent, ScriptOption, SyscallSpec } from "./ast.ts";
 import { beginCall, resultDifference } from "./calls.ts";
 import { interpretCommands } from "./commands.ts";
 import { applyOptions, defaultConfig, headersLength, type RunConfig, Unsupported } from "./config.ts";
@@ -35,6 +35,8 @@ export interface RunResult {
 export interface RunOptions {
   loose?: boolean;
   toleranceUs?: number;
+  /** Options of packetdrill's, given before those of the script. */
+  given?: ScriptOption[];
   /** Takes a line for each packet and call; for `--verbose`. */
   trace?: (line: string) => void;
 }
@@ -49,7 +51,7 @@ export function runScript(source: string, options: RunOptions = {}): RunResult {
     // Where the standard and one operating system differ, scripts can say both. `loose` is for those of FreeBSD.
     const script = parseScript(preprocess(source, [config.loose ? "FreeBSD" : "STANDARD"]));
     if (options.toleranceUs !== undefined) config.toleranceUs = options.toleranceUs;
-    notes.push(...applyOptions(config, script.options));
+    notes.push(...applyOptions(config, [...options.given ?? [], ...script.options]));
     run = new ScriptRun(script, config, notes, options.trace ?? (() => {}));
     run.run();
     return { status: "pass", line: 0, message: "", notes, isForIpv6: config.isForIpv6 };

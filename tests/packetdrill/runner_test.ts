@@ -1,5 +1,6 @@
 /** What the runner makes of a script as a whole: IP versions, the device's queue, FreeBSD's side of a script. */
 import { assertEquals } from "@std/assert";
+import { parseArguments } from "./main.ts";
 import { runScript } from "./runner.ts";
 
 const CONNECT = `
@@ -75,4 +76,20 @@ ${CONNECT}
    +0 > S 0:0(0) <mss 1000,sackOK,TS val 0 ecr 0>
 `);
   assertEquals([result.status, result.message], ["pass", ""]);
+});
+
+Deno.test("packetdrill's own options may stand in the command line; what is none is an error", () => {
+  const parsed = parseArguments(["--ip_version=ipv6", "-D", "NAME=5", "--mtu=1520", "script.pkt"]);
+  if (typeof parsed === "string") throw new Error(parsed);
+  assertEquals(parsed.paths, ["script.pkt"]);
+  assertEquals(parsed.given.map(({ name, value }) => `${name}=${value}`), [
+    "ip_version=ipv6",
+    "define=NAME=5",
+    "mtu=1520",
+  ]);
+  const script = `${CONNECT}
+   +0 > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 8>
+`;
+  assertEquals(runScript(script, { given: parsed.given }).status, "pass");
+  assertEquals(parseArguments(["--lose", "script.pkt"]), "Cannot run scripts: unknown option --lose");
 });

@@ -10,7 +10,7 @@ const SECOND = 1_000_000;
 /** A whole number of at least 0; NaN if `text` is none. */
 const whole = (text: string) => /^[0-9]+$/.test(text.trim()) ? Number(text) : NaN;
 
-function number(make: (n: number) => Partial<TcpSettings>): Mapping {
+function number(make: (n: number) => Partial<TcpSettings> | null): Mapping {
   return (text) => Number.isNaN(whole(text)) ? null : make(whole(text));
 }
 
@@ -32,7 +32,8 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_dsack: flag("dsack"),
   tcp_timestamps: flag("timestamps"),
   tcp_window_scaling: flag("windowScaling"),
-  tcp_ecn: count("ecn"),
+  // From 3 on it is Accurate ECN (RFC 9768), which is not here.
+  tcp_ecn: number((n) => n <= 2 ? { ecn: n } : null),
   tcp_ecn_fallback: number((n) => ({ ecnSynRetries: n === 0 ? Infinity : 0 })),
   tcp_rfc1337: flag("rfc1337"),
   tcp_congestion_control: (value) =>

@@ -1,3 +1,4 @@
+import { Unsupported } from "./config.ts";
 import { linuxSysctl } from "../../lib/tcp/sysctl.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../../lib/tcp/settings.ts";
 
@@ -72,6 +73,7 @@ export function sysctlEffect(name: string, value: string): SysctlEffect {
     const max = Math.min(Number(value), MAX_BUFFER);
     return { settings: { receiveBufferMax: max, sendBufferMax: max }, ignored: false };
   }
+  if (name === "net.ipv4.tcp_ecn" && Number(value) > 2) throw new Unsupported("Accurate ECN");
   if (name.startsWith(OWN)) return ownSetting(name.slice(OWN.length), value);
   let mapping: Mapping | undefined;
   if (name.startsWith("net.ipv4.")) mapping = (text) => linuxSysctl(name, text) ?? null;

@@ -7,7 +7,7 @@ import type {
   NetworkRequest,
   RouteInfo,
 } from "../ipc/network_messages.ts";
-import { readRequest } from "./network_words.ts";
+import { NAMES, readRequest } from "./network_words.ts";
 import { alignRows, type Io } from "./output.ts";
 
 export interface NetworkOptions {
@@ -31,13 +31,6 @@ export async function network(
   io.print(options.json ? `${JSON.stringify(answer, null, 2)}\n` : format(object, answer, io));
   return 0;
 }
-
-const NAMES: Readonly<Record<NetworkObject, string>> = {
-  link: "link",
-  address: "addr",
-  route: "route",
-  neighbour: "neigh",
-};
 
 /** The beginning of an error's message. */
 function describe({ object }: NetworkRequest, words: readonly string[]): string {

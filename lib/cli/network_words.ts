@@ -34,6 +34,14 @@ export const USAGE: Readonly<Record<NetworkObject, readonly string[]>> = {
   ],
 };
 
+/** What each is called on the command line. */
+export const NAMES: Readonly<Record<NetworkObject, string>> = {
+  link: "link",
+  address: "addr",
+  route: "route",
+  neighbour: "neigh",
+};
+
 const VERBS: Readonly<Record<string, string>> = {
   show: "show",
   list: "show",
@@ -75,7 +83,7 @@ class Words {
 }
 
 function usage(object: NetworkObject, why: string): CommandError {
-  return new CommandError(why, USAGE[object].join("\n  "), EXIT.usage);
+  return new CommandError(why, `see: lvl-ip ${NAMES[object]} --help`, EXIT.usage);
 }
 
 /** The request that the words make. Throws `CommandError` for a usage error. */

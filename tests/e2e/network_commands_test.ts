@@ -33,6 +33,8 @@ Deno.test({
     );
     await using capture = await net.spawn([
       "tcpdump",
+      "-Z",
+      "root",
       "--immediate-mode",
       "-lnc",
       "1",

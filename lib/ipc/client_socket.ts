@@ -4,6 +4,8 @@ import type { Settings } from "./settings.ts";
 
 /** What a program's connection is at present: a mouth for requests, a byte stream, a listener, an echo socket. */
 export interface Role {
+  /** It has its turn before those that wait already. */
+  readonly goesFirst?: boolean;
   /** Does what can be done now, within a fair budget; true when there is more to do at once. */
   run(client: ClientSocket, service: Service, now: number): boolean;
   /** The connection is over: lets go of what the stack holds for it. Called once. */

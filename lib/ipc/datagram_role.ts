@@ -50,6 +50,7 @@ const datagram = new Datagram();
 /** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
 export class DatagramRole implements Role {
   readonly #kind: MessageKind;
+  readonly goesFirst: boolean;
   /** What the program wants to be told of each message: DATAGRAM_* bits. */
   #wants = 0;
   #queuesErrors = false;
@@ -61,6 +62,8 @@ export class DatagramRole implements Role {
 
   private constructor(kind: MessageKind) {
     this.#kind = kind;
+    // As on Linux a raw socket has its copy of a packet before anybody can tell what came of it.
+    this.goesFirst = kind === SocketKind.raw;
   }
 
   /** Makes a socket and sends the program's end as the answer to `client`; 0 or an errno to answer with. */

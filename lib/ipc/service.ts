@@ -81,7 +81,8 @@ export class Service {
   wake(client: ClientSocket): void {
     if (client.queued || client.closed) return;
     client.queued = true;
-    this.#runnable.push(client);
+    if (client.role.goesFirst) this.#runnable.unshift(client);
+    else this.#runnable.push(client);
   }
 
   get idle(): boolean {

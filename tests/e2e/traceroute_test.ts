@@ -32,6 +32,20 @@ Deno.test({
 });
 
 Deno.test({
+  name: "traceroute: mtr's TCP probes: its raw socket knows who answered before its connect fails of it",
+  ignore: noSystem || !hasPrograms("mtr-packet"),
+  async fn() {
+    await using world = await PathWorld.start();
+    const probes = HOPS.map((_, i) =>
+      `${i + 1} send-probe ip-4 ${TARGET} protocol tcp port 80 ttl ${i + 1}\n`
+    );
+    const said = await world.onStack(["mtr-packet"], { stdin: probes.join("") });
+    const answers = said.trimEnd().split("\n").map((line) => line.replace(/ round-trip-time.*/, "")).sort();
+    assertEquals(answers, HOPS.map((hop, i) => `${i + 1} ${i < 3 ? "ttl-expired" : "reply"} ip-4 ${hop}`));
+  },
+});
+
+Deno.test({
   name: "tracepath: the system's on the stack and ours see the smaller MTU in the middle",
   ignore: noSystem,
   async fn() {

@@ -1,6 +1,7 @@
 /** Reads little-endian pcapng back, strictly: every length must agree. Independent of the writer. */
 
 export interface ReadPacket {
+  interfaceId: number;
   timeUs: number;
   bytes: Uint8Array;
   originalLength: number;
@@ -48,6 +49,7 @@ function readBlock(result: ReadFile, type: number, view: DataView, at: number, e
     const captured = view.getUint32(at + 12, true);
     const options = readOptions(view, at + 20 + ((captured + 3) & ~3), end);
     result.packets.push({
+      interfaceId: view.getUint32(at, true),
       timeUs: view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at + 8, true),
       bytes: new Uint8Array(view.buffer, view.byteOffset + at + 20, captured).slice(),
       originalLength: view.getUint32(at + 16, true),

@@ -210,3 +210,20 @@ Deno.test("CaptureDevice: a sink that fails ends the capture, not the traffic", 
   assertEquals([far.pending, device.written, device.missed, device.deadline], [2, 1, 1, Infinity]);
   device.close();
 });
+
+Deno.test("CaptureDevice: several devices in one file, each an interface of it", () => {
+  const { sink, file } = collector();
+  const writer = new PcapngWriter(sink);
+  const inner = ["left", "right"].map((name) => memoryPair({ name })[0]);
+  const devices = inner.map((device) => new CaptureDevice(device, writer, { epochOffsetUs: 0 }));
+  const frame = new Frame(2048);
+  inner[1].inject(ECHO);
+  assert(devices[1].receive(frame, 1));
+  inner[0].inject(ARP_REQUEST);
+  assert(devices[0].receive(frame, 2));
+  for (const device of devices) device.close();
+  const { packets, statistics, interfaces } = readPcapng(file());
+  assertEquals(interfaces.map(({ name }) => name), ["left0", "right0"]);
+  assertEquals(packets.map(({ interfaceId, timeUs }) => [interfaceId, timeUs]), [[1, 1], [0, 2]]);
+  assertEquals(statistics.map(({ interfaceId, received }) => [interfaceId, received]), [[0, 1], [1, 1]]);
+});

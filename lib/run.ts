@@ -7,13 +7,12 @@ import type { Notice } from "./stack/socket_types.ts";
 
 export type { Poller } from "./run/poller.ts";
 
-/** Frames taken in from each device, and given out to all, before the programs have their turn. */
-const INPUT_BUDGET = 64;
 /**
- * The same in bytes: segments that the kernel merged are still in the processor's cache when they are handed on, and the
+ * Bytes taken in from each device before the programs have their turn: segments that the kernel merged are still in the processor's cache when they are handed on, and the
  * peer has its ACK before its window is used up (0.175 seconds of CPU a GB to a program instead of 0.197).
  */
 const INPUT_BYTES = 512 * 1024;
+/** Frames given out to all devices. */
 const OUTPUT_BUDGET = 256;
 
 /** How long nothing is to happen before the loop counts as idle. */
@@ -54,6 +53,8 @@ export interface LoopParts {
   onNotice?: (notice: Notice) => void;
   /** Called once when nothing has happened for a while after something did: a time to tidy up. */
   onIdle?: () => void;
+  /** How long to look for the next event, after one, before sleeping: microseconds; 0 by default. */
+  busyPollUs?: number;
   /** How long a device that delays frames is given to let go of the last ones, microseconds. */
   lingerUs?: number;
 }
@@ -79,6 +80,8 @@ class Loop {
   #fullPorts = 0;
   /** When something happened last; -1: nothing since `onIdle` was called. */
   #activeAtUs = -1;
+  /** When something was reported last, if that matters. */
+  #busyAtUs = -Infinity;
   #stopping = false;
 
   constructor(parts: LoopParts) {
@@ -90,17 +93,20 @@ class Loop {
 
   run(): void {
     const { clock, server } = this.#parts;
+    let now = clock();
     while (!this.#stopping) {
-      this.#advance(clock());
-      const moreIn = this.#receive(clock());
-      let moreOut = this.#transmit(clock());
+      this.#advance(now);
+      const moreIn = this.#receive(now);
+      now = clock();
+      let moreOut = this.#transmit(now);
       this.#tellReady();
-      const moreWork = server.work(clock());
-      moreOut = this.#transmit(clock()) || moreOut;
+      const moreWork = server.work(now);
+      now = clock();
+      moreOut = this.#transmit(now) || moreOut;
       // A program's turn, or a frame that left, may have made another socket ready.
       const moreReady = this.#tellReady();
       this.#takeNotices();
-      this.#sleep(moreIn || moreOut || moreWork || moreReady);
+      now = this.#sleep(moreIn || moreOut || moreWork || moreReady, now);
     }
   }
 
@@ -145,19 +151,20 @@ class Loop {
     const { device, index } = port;
     const frame = this.#in;
     let bytes = INPUT_BYTES;
-    for (let left = INPUT_BUDGET; left > 0 && bytes > 0; left--) {
+    for (let left = port.budget; left > 0 && bytes > 0; left--) {
       stack.expect?.(frame, index);
       if (!device.receive(frame, now)) {
         stack.expectNothing?.(frame);
-        port.readable = false;
+        port.emptied();
         return false;
       }
+      port.took();
       bytes -= frame.totalLength;
       frame.device = index;
       stack.input(frame, now);
       if (stack.isUrgent) this.#transmit(now);
     }
-    return true;
+    return port.exhausted();
   }
 
   /** True when the stack may have more and there is a device that takes it. */
@@ -211,18 +218,10 @@ class Loop {
     for (let notice = stack.takeNotice(); notice !== null; notice = stack.takeNotice()) onNotice?.(notice);
   }
 
-  #sleep(more: boolean): void {
-    const { stack, server, poller, clock, wakeUpFd } = this.#parts;
-    let timeoutUs = 0;
-    if (!more) {
-      const now = clock();
-      // What is overdue in the stack cannot go out while all devices are full.
-      const isStuck = this.#fullPorts === this.#ports.length && stack.deadline <= now;
-      const stackDue = isStuck ? Infinity : stack.deadline;
-      const due = Math.min(this.#portsDue, stackDue, server.deadline, this.#idleAtUs);
-      timeoutUs = due === Infinity ? Infinity : Math.max(0, due - now);
-    }
-    const count = poller.wait(timeoutUs);
+  /** Until something happens or is due; not at all if there is `more` to do. The time afterwards. */
+  #sleep(more: boolean, before: number): number {
+    const { server, poller, clock, wakeUpFd } = this.#parts;
+    const count = more ? poller.wait(0) : this.#wait(before);
     const now = clock();
     for (const port of this.#ports) port.tick(now);
     if (count > 0 || more) this.#noteActivity(now);
@@ -234,6 +233,37 @@ class Loop {
       else if (fd === wakeUpFd) this.#stopping = true;
       else server.event(fd, poller.eventMask(i));
     }
+    return now;
+  }
+
+  /** How long nothing will be due, as seen at `now`, microseconds. */
+  #idleTime(now: number): number {
+    const { stack, server } = this.#parts;
+    // What is overdue in the stack cannot go out while all devices are full.
+    const isStuck = this.#fullPorts === this.#ports.length && stack.deadline <= now;
+    const stackDue = isStuck ? Infinity : stack.deadline;
+    const due = Math.min(this.#portsDue, stackDue, server.deadline, this.#idleAtUs);
+    return due === Infinity ? Infinity : Math.max(0, due - now);
+  }
+
+  /**
+   * Sleeps until something happens or is due; the number of events. For a while after the last thing happened it looks
+   * again and again instead, if that was asked for: who sleeps is woken up some microseconds late.
+   */
+  #wait(now: number): number {
+    const { poller, clock, busyPollUs = 0 } = this.#parts;
+    const timeoutUs = this.#idleTime(now);
+    const until = Math.min(now + timeoutUs, this.#busyAtUs + busyPollUs);
+    for (let at = now; at < until; at = clock()) {
+      const count = poller.wait(0);
+      if (count > 0) {
+        this.#busyAtUs = at;
+        return count;
+      }
+    }
+    const count = poller.wait(this.#idleTime(busyPollUs > 0 ? clock() : now));
+    if (count > 0 && busyPollUs > 0) this.#busyAtUs = clock();
+    return count;
   }
 
   #portOf(fd: number): Port | undefined {

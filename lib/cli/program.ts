@@ -134,6 +134,11 @@ function addDaemon(program: Command, io: Io, finish: Finish): void {
     .addOption(
       new Option("--log-level <level>", "how much to say on stderr").choices([...LOG_LEVELS]).default("info"),
     )
+    .option(
+      "--busy-poll <us>",
+      "look for more for so many microseconds before sleeping: quicker answers for more CPU",
+      wholeNumber(0, 10_000),
+    )
     .option("--json", "log JSON lines")
     .addHelpText(
       "after",

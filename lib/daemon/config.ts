@@ -42,6 +42,8 @@ export interface DaemonOptions extends InterfaceOptions {
   dns?: string[];
   /** The search list instead of that of /etc/resolv.conf. */
   dnsSearch?: string[];
+  /** How long to look for the next event before sleeping, microseconds; 0. */
+  busyPoll?: number;
   /** A group, by name or number, whose members may use the daemon besides its own user and root. */
   group?: string;
 }
@@ -58,6 +60,7 @@ export interface DaemonConfig {
   json: boolean;
   impair: string | undefined;
   tcp: Partial<TcpSettings>;
+  busyPollUs: number;
   /** undefined: the stack's own. */
   reassemblyTimeoutUs: number | undefined;
   /** None: those of /etc/resolv.conf. */
@@ -84,6 +87,7 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     logLevel,
     json: options.json ?? false,
     impair: options.impair,
+    busyPollUs: options.busyPoll ?? 0,
     ...readSysctls(options.sysctl ?? []),
     dns: (options.dns ?? []).flatMap((words) => words.split(",")).map(readServer),
     dnsSearch: options.dnsSearch?.flatMap((words) => words.split(",")).map(readDomain) ?? null,

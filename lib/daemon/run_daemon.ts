@@ -58,6 +58,7 @@ export function runDaemon(start: StartMessage, say: (message: WorkerMessage) => 
       poller,
       wakeUpFd,
       clock: monotonicUs,
+      busyPollUs: config.busyPollUs,
       onNotice: (notice) => warn(describeNotice(notice)),
       onIdle: giveMemoryBack,
       lingerUs: impaired.length === 0 ? 0 : LINGER_US,

@@ -5,6 +5,11 @@ import type { Poller } from "./poller.ts";
 /** When a device that took no frame, although it said it would, is tried again. */
 const RETRY_US = 1000;
 
+/** Frames taken in from a device before the others, and the programs, have their turn. */
+const MOST_FRAMES = 64;
+/** So many times in a row there were as many frames as were asked for: there may be more. */
+const EXHAUSTED_ENOUGH = 4;
+
 const EPOLLIN = 1;
 const EPOLLOUT = 4;
 
@@ -12,6 +17,10 @@ const EPOLLOUT = 4;
 export class Port {
   /** The device may have frames for us. */
   readable = true;
+  /** Frames to be taken in at once: as many as came the last time, and now and then twice as many. */
+  budget = 1;
+  private taken = 0;
+  private timesExhausted = 0;
   /** It holds a frame that the device did not take: no other may be given to it before. */
   isFull = false;
   /** The device reported room, or its time has come. */
@@ -29,6 +38,32 @@ export class Port {
   /** The device has, or may have, something to do at this time; Infinity: never. */
   get deadline(): number {
     return Math.min(this.device.deadline, this.retryAtUs);
+  }
+
+  /** A frame was taken in. */
+  took(): void {
+    this.taken++;
+  }
+
+  /** There was no further frame. */
+  emptied(): void {
+    this.readable = false;
+    if (this.taken > 0) this.budget = Math.min(this.taken, MOST_FRAMES);
+    this.taken = this.timesExhausted = 0;
+  }
+
+  /**
+   * The budget is used up; true if there may be more that nothing will tell of. Epoll does tell, level-triggered, so the
+   * device is not asked for a frame that will mostly not be there.
+   */
+  exhausted(): boolean {
+    if (++this.timesExhausted >= EXHAUSTED_ENOUGH) {
+      this.budget = Math.min(this.budget * 2, MOST_FRAMES);
+      this.timesExhausted = 0;
+    }
+    this.taken = 0;
+    this.readable = this.device.fd < 0;
+    return this.readable;
   }
 
   /** What epoll reported of the device's descriptor. */

@@ -53,6 +53,7 @@ export class Neighbor extends Timer {
   requests = 0;
   usedAtUs = 0;
   reachableUntilUs = 0;
+  reachableForUs = 0;
   /** FAILED: from then on it is asked for anew. */
   retryAtUs = 0;
   /** Connections that wait, linked by `nextParked`. */
@@ -239,8 +240,12 @@ export class NeighborTable {
   }
 
   private setReachable(neighbor: Neighbor, now: number): void {
-    neighbor.state = NeighborState.REACHABLE;
-    neighbor.reachableUntilUs = now + BASE_REACHABLE_US * (0.5 + this.random() / 2 ** 32);
+    // Drawn anew when it was not reachable before, and not for each of a transfer's acknowledgments.
+    if (neighbor.state !== NeighborState.REACHABLE) {
+      neighbor.state = NeighborState.REACHABLE;
+      neighbor.reachableForUs = BASE_REACHABLE_US * (0.5 + this.random() / 2 ** 32);
+    }
+    neighbor.reachableUntilUs = now + neighbor.reachableForUs;
     this.timers.arm(neighbor, now + UNUSED_US);
   }
 

@@ -76,6 +76,7 @@ export class RttEstimator {
 
   /** RFC 6298 5.5: the timeout as it stands after backing off. */
   get backedOffUs(): number {
-    return Math.min(this.rtoUs * 2 ** this.backoff, this.rtoMaxUs);
+    // A power is a call, and mostly there was no timeout.
+    return Math.min(this.backoff === 0 ? this.rtoUs : this.rtoUs * 2 ** this.backoff, this.rtoMaxUs);
   }
 }

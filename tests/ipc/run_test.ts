@@ -135,16 +135,66 @@ Deno.test("an idle loop sleeps without end, and ends when it is woken up", () =>
   assert(world.closed);
 });
 
-Deno.test("frames go to the stack in budgets, and the loop does not sleep while there are more", () => {
+/** Epoll, level-triggered: the device is reported for as long as it has frames. */
+function reportWhileReadable(world: World, turns: number, look: () => void = () => {}): void {
+  world.script = Array.from({ length: turns }, () => () => {
+    look();
+    return world.incoming.length > 0 ? [[DEVICE, 1]] : [];
+  });
+}
+
+Deno.test("a frame is dealt with before the next is asked for; of many in a row ever more are taken at once", () => {
   const world = new World();
-  world.incoming = Array.from({ length: 100 }, (_, i) => i);
-  world.script = [() => {
-    assertEquals(world.received.length, 64);
-    return [];
-  }];
+  world.incoming = Array.from({ length: 400 }, (_, i) => i & 255);
+  const taken: number[] = [];
+  reportWhileReadable(world, 40, () => taken.push(world.received.length));
   runLoop(world.parts);
-  assertEquals(world.received, Array.from({ length: 100 }, (_, i) => i));
-  assertEquals(world.sleeps, [0, Infinity]);
+  assertEquals(world.received, Array.from({ length: 400 }, (_, i) => i & 255));
+  const steps = taken.map((count, i) => count - (taken[i - 1] ?? 0)).filter((step) => step > 0);
+  assertEquals(steps.slice(0, 10), [1, 1, 1, 1, 2, 2, 2, 2, 4, 4]);
+  assertEquals(Math.max(...steps), 64);
+});
+
+Deno.test("as many frames are asked for as came together the last time", () => {
+  const world = new World();
+  world.incoming = Array.from({ length: 31 }, (_, i) => i);
+  reportWhileReadable(world, 20);
+  const bursts: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    world.script.push(() => {
+      world.incoming = [1, 2, 3];
+      world.received.length = 0;
+      return [[DEVICE, 1]];
+    }, () => {
+      bursts.push(world.received.length);
+      return [];
+    });
+  }
+  runLoop(world.parts);
+  assertEquals(bursts, [3, 3, 3]);
+});
+
+Deno.test("a device without a descriptor is asked until it has nothing", () => {
+  const world = new World();
+  const parts = world.parts;
+  const [device] = parts.devices;
+  parts.devices = [Object.defineProperty(device, "fd", { value: -1 })];
+  world.incoming = [1, 2, 3];
+  world.script = Array.from({ length: 3 }, () => () => []);
+  runLoop(parts);
+  assertEquals(world.received, [1, 2, 3]);
+  assertEquals(world.sleeps, [0, 0, 0, Infinity]);
+});
+
+Deno.test("busy polling: for a while after an event it looks without sleeping", () => {
+  const world = new World();
+  const tick = (): [number, number][] => {
+    world.now += 10;
+    return [];
+  };
+  world.script = [() => [[DEVICE, 1]], tick, tick, tick, () => [[DEVICE, 1]], tick, tick, tick];
+  runLoop({ ...world.parts, busyPollUs: 30 });
+  assertEquals(world.sleeps, [Infinity, 0, 0, 0, Infinity, 0, 0, 0, Infinity]);
 });
 
 Deno.test("after the first drain the device is read only when it is reported readable", () => {

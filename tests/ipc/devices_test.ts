@@ -107,13 +107,17 @@ Deno.test("frames come in from every device, each with a budget of its own, and 
   const stack = new QueueStack();
   devices[0].incoming = Array.from({ length: 100 }, (_, i) => i);
   devices[1].incoming = [200, 201];
-  run(devices, stack, [() => {
-    assertEquals(stack.received.length, 64 + 2, "one that floods does not keep the other from its turn");
-    return [];
-  }, () => {
-    devices[1].incoming.push(202);
-    return [[6, 1]];
-  }]);
+  const reportReadable = (): [number, number][] =>
+    devices.filter(({ incoming }) => incoming.length > 0).map(({ fd }) => [fd, 1]);
+  run(devices, stack, [
+    reportReadable,
+    () => {
+      assertEquals(devices[1].incoming, [], "one that floods does not keep the other from its turn");
+      devices[1].incoming.push(202);
+      return reportReadable();
+    },
+    ...Array.from({ length: 30 }, () => reportReadable),
+  ]);
   assertEquals(stack.received.filter(([device]) => device === 1).map(([, value]) => value), [200, 201, 202]);
   assertEquals(stack.received.filter(([device]) => device === 0).length, 100);
 });

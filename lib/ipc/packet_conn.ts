@@ -4,7 +4,7 @@ import { Channel } from "./channel.ts";
 import { errnoError, errnoText } from "./errors.ts";
 import { MessageStream } from "./message_stream.ts";
 import { resolveOne } from "./resolve.ts";
-import { EDESTADDRREQ, EINVAL, EMSGSIZE } from "../errno.ts";
+import { EDESTADDRREQ, EINVAL, EMSGSIZE, EPERM } from "../errno.ts";
 
 const KIND_ICMP = 3;
 const KIND_RAW = 4;
@@ -188,6 +188,7 @@ async function open(record: ProtocolRecord, what: string, options: OpenIcmpOptio
     return socket;
   } catch (error) {
     channel.close();
-    throw error;
+    if (!(error instanceof Error && "code" in error && error.code === "EPERM")) throw error;
+    throw errnoError(EPERM, what, "only root and the user who runs the daemon may");
   }
 }

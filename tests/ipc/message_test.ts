@@ -1,6 +1,6 @@
 /** Datagrams as records on a program's byte stream. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { DatagramConn, listenDatagram } from "../../lib/ipc/client.ts";
+import { DatagramConn, listenDatagram, openIcmp, openRaw } from "../../lib/ipc/client.ts";
 import { encodeRecord, MAX_DATAGRAM, OP, ProtocolRecord, RECORD_SIZE } from "../../lib/ipc/protocol.ts";
 import { EAGAIN, ECONNREFUSED } from "../../lib/errno.ts";
 import { Fixture } from "./server_fixture.ts";
@@ -108,4 +108,19 @@ Deno.test("what the network sends waits for a program that does not read, and er
   };
   stack.notify(handle);
   await assertRejects(() => socket.receive(), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("a raw socket is for root and the daemon's user; the group's members have the other kinds", async () => {
+  const credentials = () => ({ pid: 1, uid: 1000, gid: 7 });
+  using fixture = new Fixture({ uid: 999, gid: 7, host: { credentials } });
+  const { socketPath, stack } = fixture;
+  await assertRejects(
+    () => openRaw({ protocol: 1, socketPath }),
+    Deno.errors.PermissionDenied,
+    "Cannot open a raw socket for protocol 1: only root and the user who runs the daemon may",
+  );
+  assertEquals(stack.sockets.size, 0);
+  using _icmp = await openIcmp({ socketPath });
+  using owners = new Fixture({ uid: 1000, host: { credentials } });
+  using _raw = await openRaw({ protocol: 1, socketPath: owners.socketPath });
 });

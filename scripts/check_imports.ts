@@ -91,7 +91,17 @@ const RULES: readonly Rule[] = [
   { room: "ffi/", allows: ["lib/device.ts", "lib/buffer/", "lib/errno.ts"] },
   {
     room: "lib/host/",
-    allows: ["ffi/", "lib/ipc/", "lib/wire/", "lib/impair", "lib/errno.ts", "node:"],
+    // The lab's name server speaks DNS.
+    allows: [
+      "ffi/",
+      "lib/ipc/",
+      "lib/wire/",
+      "lib/impair",
+      "lib/resolver/",
+      "lib/errno.ts",
+      "node:",
+      "npm:dns-packet",
+    ],
   },
   { room: "lib/cli/", allows: [], free: true },
   { room: "cli.ts", allows: [], free: true },

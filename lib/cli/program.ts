@@ -97,6 +97,7 @@ function addLab(program: Command, io: Io, finish: Finish): void {
     });
   program.command("lab-peer", { hidden: true }).description("The servers inside the lab.")
     .option("--address <address>", "where to listen")
+    .option("--names", "be the name server")
     .action(async (options) => finish(await (await import("./lab_peer.ts")).labPeer(options)));
 }
 

@@ -2,17 +2,19 @@
 import { status } from "../ipc/client.ts";
 import { Service } from "./child.ts";
 import { messageOf, shellQuote } from "./command.ts";
-import { BULK_PORT, ECHO_PORT, HTTP_PORT } from "./lab_peer.ts";
+import { BULK_PORT, DNS_PORT, ECHO_PORT, HTTP_PORT } from "./lab_peer.ts";
 import type { LabReport } from "./lab_report.ts";
 import {
   buildHosts,
+  DNS_ADDRESS,
   HOSTS,
   inside,
   ispOptions,
   joinHosts,
+  LAB_DOMAIN,
+  type LabHost,
   labPath,
   ROUTER_INTERFACE,
-  SERVER_ADDRESS,
 } from "./lab_world.ts";
 import { readCidr } from "./links.ts";
 import { privateRun } from "./namespaces.ts";
@@ -72,21 +74,24 @@ export class Lab {
       const count = steps.flatMap((step) => step.commands).length;
       return `setup-net --iface ${ROUTER_INTERFACE} (${count} commands)`;
     }) && await this.step("servers", async () => {
-      const server = Service.start(
-        "lab-peer",
-        inside("server", [...selfCommand(), "lab-peer"]),
-        this.environment,
-      );
-      this.#services.push(server);
-      await server.ready(READY_MS);
-      return `${SERVER_ADDRESS} serves echo on ${ECHO_PORT}, bulk on ${BULK_PORT}, http on ${HTTP_PORT}`;
+      const servers = [this.#startServer("server"), this.#startServer("dns", "--names")];
+      await Promise.all(servers.map((server) => server.ready(READY_MS)));
+      return `server.lab: echo ${ECHO_PORT}, bulk ${BULK_PORT}, http ${HTTP_PORT}; dns.lab: names ${DNS_PORT}`;
     }) && await this.step("daemon", async () => {
       const impair = wish.impair === undefined ? [] : ["--impair", wish.impair];
       const sysctl = (wish.sysctl ?? []).flatMap((setting) => ["--sysctl", setting]);
-      const words = [...selfCommand(), "daemon", ...impair, ...sysctl];
+      const names = ["--dns", DNS_ADDRESS, "--dns-search", LAB_DOMAIN];
+      const words = [...selfCommand(), "daemon", ...names, ...impair, ...sysctl];
       this.#daemon = Service.start("lvl-ip daemon", words, this.environment);
       return describeReady(await this.#daemon.ready(READY_MS));
     });
+  }
+
+  #startServer(host: LabHost, ...options: string[]): Service {
+    const words = inside(host, [...selfCommand(), "lab-peer", ...options]);
+    const service = Service.start(`${host}'s lab-peer`, words, this.environment);
+    this.#services.push(service);
+    return service;
   }
 
   /** The isp as a stack of ours. */

@@ -4,6 +4,7 @@ import { serveBulk } from "./bulk.ts";
 export const ECHO_PORT = 2048;
 export const BULK_PORT = 2049;
 export const HTTP_PORT = 80;
+export const DNS_PORT = 53;
 
 /** Listens on all of them until `signal`; resolves when all listen. */
 export function startPeer(hostname: string, signal: AbortSignal): void {

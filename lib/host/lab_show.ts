@@ -1,10 +1,10 @@
-/** What the lab shows: ping, connect, and a transfer each way. */
+/** What the lab shows: ping, a name, connect, and a transfer each way. */
 import { runLines } from "./child.ts";
 import type { Lab } from "./lab.ts";
 import type { LabReport } from "./lab_report.ts";
 import { ECHO_PORT } from "./lab_peer.ts";
 import { type Direction, transfer } from "./lab_transfer.ts";
-import { DNS_ADDRESS, SERVER_ADDRESS } from "./lab_world.ts";
+import { DNS_ADDRESS, SERVER_ADDRESS, SERVER_NAME } from "./lab_world.ts";
 import { formatBytes, formatRate } from "./style.ts";
 
 /** One showing in one lab. */
@@ -24,6 +24,7 @@ export interface Showing {
 export async function show(showing: Showing): Promise<void> {
   const { lab, signal } = showing;
   await showPing(showing);
+  if (!signal.aborted) await showResolve(showing);
   const connected = !signal.aborted && await showConnect(showing);
   for (const direction of ["up", "down"] as const) {
     if (connected && !signal.aborted) await showTransfer(showing, direction);
@@ -53,6 +54,21 @@ async function showPing({ lab, report, lossy, signal }: Showing): Promise<boolea
     const answered = stdout.map((line) => /\bicmp_seq=([0-9]+) .*\btime=/.exec(line)?.[1]).filter(Boolean);
     const answers = new Set(answered).size;
     return `${DNS_ADDRESS} answered ${answers} of ${count}`;
+  });
+}
+
+async function showResolve({ lab, report, lossy, signal }: Showing): Promise<boolean> {
+  const words = ["lvl-ip", "resolve", "-v", SERVER_NAME];
+  report.command(words);
+  const ask = () => runLines(words, lab.environment, (line) => report.output("resolve", line), signal);
+  return await lab.step("resolve", async () => {
+    let done = await ask();
+    // The resolver asks twice, of which one answer must get through: as a person would, ask again on a bad line.
+    for (let more = lossy ? 4 : 0; done.code === 1 && more > 0 && !signal.aborted; more--) done = await ask();
+    if (done.code !== 0) throw new Error(lab.daemonFailure() ?? `${SERVER_NAME} was not found`);
+    const [name, , , address, server] = done.stdout.at(-1)!.split(/\s+/);
+    if (address !== SERVER_ADDRESS) throw new Error(`${name} is not ${address}`);
+    return `${name} is ${address}, says ${server}`;
   });
 }
 

@@ -15,6 +15,18 @@ export const ROUTER_INTERFACE = "enp0s3";
 export const DNS_ADDRESS = "8.8.8.8";
 export const SERVER_ADDRESS = "192.168.99.1";
 
+export const SERVER_NAME = "server.lab";
+export const LAB_DOMAIN = "lab";
+
+/** What the name server knows: the address that a name leads to, and more addresses that lead back to it. */
+export const NAMES: Readonly<Record<string, readonly string[]>> = {
+  "lvl-ip.lab": ["10.0.0.4"],
+  "router.lab": ["10.0.0.5", "10.0.2.15"],
+  "isp.lab": ["10.0.2.2", "8.8.8.1", "192.168.99.254"],
+  "dns.lab": [DNS_ADDRESS],
+  [SERVER_NAME]: [SERVER_ADDRESS],
+};
+
 /** The namespaces beside our own. */
 export const HOSTS = ["isp", "dns", "server"] as const;
 export type LabHost = typeof HOSTS[number];
@@ -124,18 +136,21 @@ export async function joinHosts(ispIsOurs: boolean): Promise<void> {
   for (const command of routeCommands()) await mustRun(command);
 }
 
-/** A picture of it. */
+/** A picture of it, some 80 columns wide. */
 export function worldPicture(unicode: boolean, ispIsOurs: boolean): string[] {
   const line = unicode ? "──" : "--";
   const [fork, last] = unicode ? ["┬", "└"] : ["+", "+"];
   const stack = `10.0.0.4 ${line}tap0${line} `;
   const router = `10.0.0.5   10.0.2.15 ${line}${ROUTER_INTERFACE}${line} `;
   const isp = `10.0.2.2 ${line}`;
+  const branch = `${fork}${line} `;
+  const before = stack.length + router.length + isp.length;
   return [
-    "lvl-ip".padEnd(stack.length) + "router, masquerades".padEnd(router.length) +
-    (ispIsOurs ? "isp: lvl-ip too" : "isp"),
-    `${stack}${router}${isp}${fork}${line} ${DNS_ADDRESS}`,
-    " ".repeat(stack.length + router.length + isp.length) + `${last}${line} ${SERVER_ADDRESS}`,
+    "lvl-ip.lab".padEnd(stack.length) + "router.lab, masquerades".padEnd(router.length) +
+    (ispIsOurs ? "isp.lab: ours" : "isp.lab").padEnd(isp.length + branch.length) + "dns.lab",
+    `${stack}${router}${isp}${branch}${DNS_ADDRESS}`,
+    `${" ".repeat(before)}${last}${line} ${SERVER_ADDRESS}`,
+    `${" ".repeat(before + branch.length)}server.lab`,
   ];
 }
 

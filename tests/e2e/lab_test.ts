@@ -66,6 +66,8 @@ for (const user of users) {
       assertEquals(code, 0, stdout + stderr);
       assertMatch(stdout, /64 bytes from 8\.8\.8\.8: icmp_seq=/);
       assertStringIncludes(stdout, "8.8.8.8 answered 3 of 3");
+      assertMatch(stdout, /^ {2}server\.lab +60 +A +192\.168\.99\.1 +8\.8\.8\.8$/m);
+      assertStringIncludes(stdout, "server.lab is 192.168.99.1, says 8.8.8.8");
       assertMatch(stdout, /^ {2}hello$/m);
       assertStringIncludes(stdout, "192.168.99.1:2048 echoed hello");
       assertEquals(stdout.match(/bit\/s, SHA-256 [0-9a-f]{12}\.\.\. the same at both ends/g)?.length, 2);
@@ -94,7 +96,8 @@ for (const user of users) {
 }
 
 Deno.test({
-  name: "lab -- CMD: lvl-ip is on its PATH, stdout and stdin are its own, its exit status is passed on",
+  name:
+    "lab -- CMD: lvl-ip is on its PATH, hosts have names, stdout and stdin are its own, its status is passed on",
   ignore: !hasNamespaces(),
   async fn() {
     const { world, host } = await createHost();
@@ -105,6 +108,8 @@ Deno.test({
     assertEquals((await run("kill -TERM $$")).code, 143);
     const through = await run("cat; lvl-ip connect 192.168.99.1:2048 --send again", "typed ");
     assertEquals([through.code, through.stdout], [0, "typed again"]);
+    const path = await run("lvl-ip traceroute server");
+    assertMatch(path.stdout, / 1 {2}router\.lab \(10\.0\.0\.5\) [^]* 3 {2}server\.lab \(192\.168\.99\.1\) /);
     const missing = await host.run([...lvlIp, "lab", "--", "no-such-command"], TIMEOUT);
     assertEquals(missing.code, 127);
     assertMatch(missing.stderr, /no-such-command/);
@@ -143,6 +148,7 @@ Deno.test({
       "servers",
       "daemon",
       "ping",
+      "resolve",
       "connect",
       "transfer-up",
       "transfer-down",

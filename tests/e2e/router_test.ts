@@ -71,7 +71,7 @@ Deno.test({
 
 /** What a ping from the left hears of `address`. */
 async function heard(left: Namespace, address: string): Promise<string> {
-  const { stdout } = await left.run(["ping", "-c", "1", "-W", "4", address]);
+  const { stdout } = await left.run(["ping", "-c", "1", "-W", "10", address]);
   return /^From \S+ icmp_seq=1 (.*)$/m.exec(stdout)?.[1] ?? stdout;
 }
 

@@ -1,8 +1,10 @@
-import { EMFILE, EPROTONOSUPPORT } from "../errno.ts";
+import { EBADF, EMFILE, EPROTONOSUPPORT } from "../errno.ts";
 import type { Core } from "./core.ts";
+import { closeDatagram } from "./datagram_socket.ts";
 import { openRaw } from "./raw_socket.ts";
 import { DatagramSocket, RawSocket, type Socket, StreamSocket } from "./socket.ts";
 import { SocketKind } from "./socket_types.ts";
+import type { closeStream } from "./stream_socket.ts";
 
 /** socket(2): a handle, or -errno. */
 export function createSocket(core: Core, kind: SocketKind, protocol: number): number {
@@ -25,4 +27,15 @@ function newSocket(core: Core, kind: SocketKind, protocol: number): Socket | num
     default:
       return -EPROTONOSUPPORT;
   }
+}
+
+/** close(2), of streams by `how`: 0, or -EBADF. The handle is gone. */
+export function endSocket(core: Core, handle: number, how: typeof closeStream, now: number): number {
+  core.now = now;
+  const socket = core.sockets.get(handle);
+  if (socket === null) return -EBADF;
+  core.sockets.remove(socket);
+  if (socket.kind === SocketKind.stream) how(core, socket, now);
+  else closeDatagram(core, socket);
+  return 0;
 }

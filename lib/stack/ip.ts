@@ -65,7 +65,8 @@ export function ipInput(core: Core, arrival: Arrival, now: number): void {
   const drop = parseIpv4(arrival.memory!, arrival.offset, arrival.length, ip);
   if (drop !== DROP.none && drop !== DROP.ipOptionMalformed) return core.drop(drop);
   const refused = checkAddresses(core, arrival);
-  const isPassing = refused === DROP.ipNotForUs && core.forwards;
+  // What was placed already is a connection's, of an address that was taken away meanwhile.
+  const isPassing = refused === DROP.ipNotForUs && core.forwards && !arrival.isPlaced;
   if (refused !== DROP.none && !isPassing) return core.drop(refused);
   if (drop !== DROP.none) {
     core.drop(drop);

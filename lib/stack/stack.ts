@@ -11,15 +11,9 @@ import type { StackConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { abortConnections, advanceConnections, touch } from "./connections.ts";
 import { Core } from "./core.ts";
-import { createSocket } from "./create_socket.ts";
+import { createSocket, endSocket } from "./create_socket.ts";
 import type { Counters } from "./counters.ts";
-import {
-  closeDatagram,
-  connectDatagram,
-  receiveMessageInto,
-  sendMessage,
-  shutdownDatagram,
-} from "./datagram_socket.ts";
+import { connectDatagram, receiveMessageInto, sendMessage, shutdownDatagram } from "./datagram_socket.ts";
 import { expectNext, expectNothing } from "./expected.ts";
 import { frameInput } from "./ip.ts";
 import { Network } from "./network.ts";
@@ -298,12 +292,12 @@ export class Stack {
 
   /** The handle is gone; the connection lives on as TCP demands. */
   close(handle: number, now: number): number {
-    return this.end(handle, closeStream, now);
+    return endSocket(this.core, handle, closeStream, now);
   }
 
   /** The handle is gone, and the peer gets a reset. */
   abort(handle: number, now: number): number {
-    return this.end(handle, abortStream, now);
+    return endSocket(this.core, handle, abortStream, now);
   }
 
   /** Ends all connections, those too that no program holds any more, each with a reset where TCP has one. */
@@ -390,16 +384,5 @@ export class Stack {
     const { connection } = socket;
     if (connection !== null && !connection.isForgotten) touch(this.core, connection);
     return result;
-  }
-
-  private end(handle: number, how: typeof closeStream, now: number): number {
-    const { core } = this;
-    core.now = now;
-    const socket = core.sockets.get(handle);
-    if (socket === null) return -EBADF;
-    core.sockets.remove(socket);
-    if (socket.kind === SocketKind.stream) how(core, socket, now);
-    else closeDatagram(core, socket);
-    return 0;
   }
 }

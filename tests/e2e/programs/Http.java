@@ -11,16 +11,25 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 
-/** {@code client URL}: fetches it with HttpClient and with a Socket. {@code server PORT}: HTTP there, an NIO echo behind. */
+/** {@code get URL}: prints it. {@code client URL}: fetches it with HttpClient and with a Socket. {@code server PORT}: HTTP there, an NIO echo behind. */
 public class Http {
   public static void main(String[] words) throws Exception {
-    if (words[0].equals("client")) {
+    if (words[0].equals("get")) {
+      get(URI.create(words[1]));
+    } else if (words[0].equals("client")) {
       fetch(URI.create(words[1]));
     } else {
       int port = Integer.parseInt(words[1]);
       serve(port);
       echo(port + 1);
     }
+  }
+
+  private static void get(URI uri) throws Exception {
+    HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    client.send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofInputStream()).body()
+        .transferTo(System.out);
+    System.out.flush();
   }
 
   private static void fetch(URI uri) throws Exception {

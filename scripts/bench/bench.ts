@@ -54,10 +54,11 @@ export class Bench {
     scenario: string,
     cases: readonly Case<Contestant>[],
     repetitions = this.settings.repetitions,
+    candidates = this.candidates,
   ): Promise<void> {
     await using stack = new AsyncDisposableStack();
     const subjects: Subject<Contestant>[] = [];
-    for (const { name, start } of this.candidates) {
+    for (const { name, start } of candidates) {
       this.progress.show(`${scenario}: starting ${name}`);
       const value = await start(this.programs);
       if (value !== null) subjects.push({ candidate: name, value: stack.use(value) });

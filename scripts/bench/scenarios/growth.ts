@@ -25,6 +25,7 @@ export const flows: Scenario = {
         }))
       ),
       bench.settings.fewRepetitions,
+      bench.candidates.filter(({ name }) => !name.endsWith("-plain")),
     );
   },
 };

@@ -136,6 +136,8 @@ static void copy_flags(int from, int to) {
   if (status >= 0) fcntl(to, F_SETFL, status);
   struct f_owner_ex owner;
   if ((status & O_ASYNC) != 0 && fcntl(from, F_GETOWN_EX, &owner) == 0) fcntl(to, F_SETOWN_EX, &owner);
+  int signal = fcntl(from, F_GETSIG);
+  if (signal > 0) fcntl(to, F_SETSIG, signal);
   static const int timeouts[] = {SO_RCVTIMEO, SO_SNDTIMEO};
   for (int i = 0; i < 2; i++) {
     struct timeval time;

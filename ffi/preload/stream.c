@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 ssize_t lvlip_end_of_stream(int fd, uint64_t tag) {
   if (is_datagram(tag)) return lvlip_empty_datagram(fd, tag);
@@ -65,6 +66,14 @@ EXPORT ssize_t readv(int fd, const struct iovec *vectors, int count) {
   return result;
 }
 
+/* MSG_TRUNC on TCP: bytes are taken away and not copied; a Unix socket would copy them. As many as fit at a time. */
+static ssize_t discard(int fd, const struct msghdr *message, int flags) {
+  char bytes[16384];
+  size_t wanted = 0;
+  for (size_t i = 0; i < message->msg_iovlen; i++) wanted += message->msg_iov[i].iov_len;
+  return real->recv(fd, bytes, wanted < sizeof bytes ? wanted : sizeof bytes, flags & ~MSG_TRUNC);
+}
+
 static ssize_t receive_message(int fd, struct msghdr *message, int flags) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0) return real->recvmsg(fd, message, flags);
@@ -81,7 +90,9 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags) {
   if ((flags & MSG_ERRQUEUE) != 0) return fail(EAGAIN);
   if ((flags & MSG_OOB) != 0) return fail(EINVAL);
   struct msghdr plain = {.msg_iov = message->msg_iov, .msg_iovlen = message->msg_iovlen};
-  ssize_t count = real->recvmsg(fd, &plain, flags & ~MSG_CMSG_CLOEXEC);
+  bool discards = (flags & (MSG_TRUNC | MSG_PEEK)) == MSG_TRUNC;
+  ssize_t count =
+      discards ? discard(fd, message, flags) : real->recvmsg(fd, &plain, flags & ~MSG_CMSG_CLOEXEC);
   message->msg_namelen = 0;
   message->msg_controllen = 0;
   message->msg_flags = plain.msg_flags;
@@ -129,10 +140,29 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size
   return recvfrom(fd, buffer, length, flags, address, address_length);
 }
 
+static void add_time(struct timespec *time, const struct timespec *more) {
+  time->tv_sec += more->tv_sec;
+  time->tv_nsec += more->tv_nsec;
+  if (time->tv_nsec < 1000000000) return;
+  time->tv_sec++;
+  time->tv_nsec -= 1000000000;
+}
+
+static bool is_past(const struct timespec *time) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec > time->tv_sec || (now.tv_sec == time->tv_sec && now.tv_nsec >= time->tv_nsec);
+}
+
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout) {
   if (lvlip_tag(fd) == 0) return real->recvmmsg(fd, messages, count, flags, timeout);
   unsigned done = 0;
+  struct timespec end;
+  if (timeout != NULL) clock_gettime(CLOCK_MONOTONIC, &end);
+  if (timeout != NULL) add_time(&end, timeout);
   for (; done < count; done++) {
+    /* As Linux: the time is looked at after each message, not while one is waited for. */
+    if (timeout != NULL && done > 0 && is_past(&end)) break;
     bool waits = done == 0 || (flags & MSG_WAITFORONE) == 0;
     int each = (flags & ~MSG_WAITFORONE) | (waits ? 0 : MSG_DONTWAIT);
     ssize_t length = receive_message(fd, &messages[done].msg_hdr, each);

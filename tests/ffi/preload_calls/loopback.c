@@ -167,7 +167,26 @@ static void check_fast_open(int flags) {
   close(listener);
 }
 
+/* What io_uring did would not be seen; programs that try it do without it. */
+static void check_no_ring(void) {
+  char parameters[120] = "";
+  if (on_stack) CHECK_ERRNO(ENOSYS, (int)syscall(SYS_io_uring_setup, 1, parameters, 0, 0, 0, 0));
+}
+
+/* MSG_TRUNC throws bytes of a stream away. */
+static void check_discarding(void) {
+  struct pair pair = connect_pair();
+  char bytes[4] = "none";
+  CHECK(write(pair.client, "thrown away, kept", 17) == 17);
+  CHECK(recv(pair.server, NULL, 13, MSG_TRUNC | MSG_WAITALL) == 13);
+  CHECK(recv(pair.server, bytes, 4, MSG_WAITALL) == 4 && memcmp(bytes, "kept", 4) == 0);
+  close(pair.client);
+  close(pair.server);
+}
+
 void test_loopback(void) {
+  check_no_ring();
+  check_discarding();
   check_fast_open(0);
   check_fast_open(SOCK_NONBLOCK);
   check_stream();

@@ -60,7 +60,7 @@ export class Bench {
     const subjects: Subject<Contestant>[] = [];
     for (const { name, start } of candidates) {
       this.progress.show(`${scenario}: starting ${name}`);
-      const value = await start(this.programs);
+      const value = await this.attempt(`${scenario}, ${name}`, () => start(this.programs));
       if (value !== null) subjects.push({ candidate: name, value: stack.use(value) });
     }
     await this.interleave(scenario, subjects, cases, repetitions);
@@ -106,10 +106,10 @@ export class Bench {
     }
   }
 
-  /** One that fails is noted, and does not take what the others measured with it. */
-  private async attempt(what: string, measure: () => Promise<Figures | null>): Promise<Figures | null> {
+  /** What fails is noted, and does not take what the others measured with it. */
+  async attempt<T>(what: string, act: () => Promise<T | null> | null): Promise<T | null> {
     try {
-      return await measure();
+      return await act();
     } catch (error) {
       this.signal.throwIfAborted();
       const why = error instanceof Error ? error.message : String(error);

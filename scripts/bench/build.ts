@@ -1,7 +1,10 @@
 /** Compiles what is measured beside us, and what all are measured with, into .cache/bench. */
+import { aptCommand, findTool, HostError, messageOf } from "../../lib/host/command.ts";
 import { fetchDebianSource } from "./debian_source.ts";
 
 const here = import.meta.dirname!;
+/** Debian's, by what they bring. */
+const PACKAGES: Record<string, string> = { cc: "gcc", go: "golang-go golang-gvisor-gvisor-dev" };
 const cli = `${here}/../../cli.ts`;
 
 /** Paths of what was compiled; what could not be is missing, and `notes` say why. */
@@ -19,11 +22,14 @@ export interface Programs {
   profiles?: string;
 }
 
-/** Runs a compiler; throws with what it said. */
+/** Runs a compiler; throws a `HostError` with what it said, or with the package that it is missing from. */
 async function compile(words: readonly string[], options: Deno.CommandOptions = {}): Promise<void> {
   const [program, ...args] = words;
+  if (findTool(program) === null) {
+    throw new HostError(`${program} is not installed`, aptCommand([PACKAGES[program] ?? program]));
+  }
   const { success, stderr } = await new Deno.Command(program, { args, stdin: "null", ...options }).output();
-  if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr).trim()}`);
+  if (!success) throw new HostError(`${program} failed: ${new TextDecoder().decode(stderr).trim()}`);
 }
 
 /** The folder for what is compiled. */
@@ -87,8 +93,8 @@ export async function buildPrograms(wanted: ReadonlySet<string>): Promise<Progra
     try {
       programs[name as keyof typeof optional] = await build(cache);
     } catch (error) {
-      const why = error instanceof Error ? error.message.split("\n")[0] : String(error);
-      programs.notes.push(`${name} is left out, it could not be built: ${why}`);
+      const why = error instanceof HostError ? error.explain() : messageOf(error);
+      programs.notes.push(`${name} is left out, it could not be built: ${why.split("\n")[0]}`);
     }
   }
   if (programs.executable !== undefined) programs.lvlIp = [programs.executable];

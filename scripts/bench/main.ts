@@ -1,4 +1,5 @@
 /** `deno task bench`: measures the stack beside the kernel's and others'. See `--help`. */
+import { HostError } from "../../lib/host/command.ts";
 import { styleFor } from "../../lib/host/style.ts";
 import { hasNamespaces } from "../../tests/support/netns.ts";
 import { Bench, type Scenario } from "./bench.ts";
@@ -76,12 +77,14 @@ async function main(): Promise<number> {
   try {
     await measure(options, results, progress, stop.signal);
   } catch (error) {
-    // What is being measured may end by the same signal, and say so first.
-    if (!stop.signal.aborted) throw error;
-    return 130;
-  } finally {
     progress.clear();
+    // What is being measured may end by the same signal, and say so first.
+    if (stop.signal.aborted) return 130;
+    if (!(error instanceof HostError)) throw error;
+    console.error(error.explain());
+    return 1;
   }
+  progress.clear();
   await report(options, results, machine());
   return 0;
 }

@@ -105,7 +105,8 @@ export const programs: Scenario = {
       const starter = STARTERS[name];
       if (starter === undefined) continue;
       bench.progress.show(`programs: starting ${name}`);
-      const value = await starter(bench.programs);
+      const value = await bench.attempt(`programs, ${name}`, () => starter(bench.programs));
+      if (value === null) continue;
       stack.use(value.world);
       subjects.push({ candidate: name, value });
     }

@@ -4,6 +4,7 @@ import { type DaemonConfig, type DaemonOptions, readConfig } from "../daemon/con
 import { Log } from "../daemon/log.ts";
 import type { WorkerMessage } from "../daemon/messages.ts";
 import { acquire, type Resources } from "../daemon/resources.ts";
+import { earlyWorker } from "../daemon/second_start.ts";
 import { StackWorker } from "../daemon/stack_worker.ts";
 import { formatIp, formatMac } from "../wire/address.ts";
 import { CommandError, EXIT } from "./errors.ts";
@@ -22,7 +23,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  */
 export async function daemon(options: DaemonOptions): Promise<number> {
   const config = readConfig(options);
-  let worker: StackWorker | undefined;
+  let worker = earlyWorker;
   const resources = await acquire(config, () => (worker = new StackWorker()).loaded);
   worker ??= new StackWorker();
   try {

@@ -11,6 +11,7 @@ import { openCaptureFile } from "./capture_file.ts";
 import type { DaemonConfig } from "./config.ts";
 import type { InterfaceSetup } from "./interface_config.ts";
 import { becomeCaller } from "./privileges.ts";
+import { STATE_VARIABLE } from "./second_start.ts";
 import { bindSocket, type DaemonSocket, inheritSocket, type SocketState } from "./socket.ts";
 
 /** What the daemon works with, opened while it was allowed to. */
@@ -21,9 +22,6 @@ export interface Resources {
   /** -1: no capture. */
   captureFd: number;
 }
-
-/** How a second start, after the privileges went, learns what the first one did. */
-const STATE_VARIABLE = "LVLIP_DAEMON_STATE";
 
 /**
  * Opens TAP, capture file and socket, and gives the TAP's host side its address. On the way it gives up every

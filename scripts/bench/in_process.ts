@@ -61,6 +61,8 @@ function makeStack(device: Device): Stack {
       return random[used++];
     },
     features: device.features,
+    // As both kernels are told by tcp_max_tw_buckets.
+    tcp: { maxTimeWaits: 16 },
   });
 }
 

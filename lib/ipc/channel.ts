@@ -126,8 +126,13 @@ function whyClosed(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no socket there";
   if (error instanceof Deno.errors.ConnectionRefused) return "the socket is stale";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.NotCapable) throw error;
+  if (error instanceof Deno.errors.NotCapable || isShortOfDescriptors(error)) throw error;
   return error instanceof Error ? error.message : String(error);
+}
+
+/** EMFILE, ENFILE: no fault of the daemon's. */
+function isShortOfDescriptors(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
 }
 
 export interface AskOptions {

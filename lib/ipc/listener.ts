@@ -12,6 +12,8 @@ export class Listener implements Deno.Listener<Connection, Deno.NetAddr> {
   #queue: Promise<unknown> = Promise.resolve();
   /** Tokens that are being turned into connections; the daemon resets those that are left when the listener goes. */
   #claiming = 0;
+  /** Tokens that could not be claimed when they came, for want of a descriptor: the next accept tries again. */
+  readonly #kept: ProtocolRecord[] = [];
   #closed = false;
 
   /** `answer`: what the daemon answered to listen. */
@@ -20,10 +22,13 @@ export class Listener implements Deno.Listener<Connection, Deno.NetAddr> {
     this.addr = addressOf(answer.local);
   }
 
-  /** The next connection. Throws `Deno.errors.BadResource` when the listener is closed. */
+  /**
+   * The next connection. Throws `Deno.errors.BadResource` when the listener is closed. When there is no descriptor left
+   * for it (EMFILE), it throws and the connection waits for the next call, as with accept(2).
+   */
   async accept(): Promise<Connection> {
     for (;;) {
-      const record = await this.#next();
+      const record = this.#takeKept() ?? await this.#next();
       const connection = await this.#claim(record);
       if (connection !== null) return connection;
     }
@@ -60,6 +65,12 @@ export class Listener implements Deno.Listener<Connection, Deno.NetAddr> {
     this.#channel.socket.unref();
   }
 
+  #takeKept(): ProtocolRecord | undefined {
+    const record = this.#closed ? undefined : this.#kept.shift();
+    if (record !== undefined) this.#claiming++;
+    return record;
+  }
+
   #next(): Promise<ProtocolRecord> {
     const next = this.#queue.then(() => this.#receive());
     this.#queue = next.catch(() => {});
@@ -94,6 +105,7 @@ export class Listener implements Deno.Listener<Connection, Deno.NetAddr> {
     } catch (error) {
       channel?.close();
       if (error instanceof Deno.errors.NotFound) return null;
+      this.#kept.push(record);
       throw error;
     } finally {
       if (--this.#claiming === 0 && this.#closed) this.#channel.close();

@@ -113,7 +113,8 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_pmtu: snd.pathMtu > 0 ? snd.pathMtu : tcb.linkMss + 40,
     tcpi_rcv_ssthresh: rcv.ssthresh,
     tcpi_rtt: Math.round(rtt.srttUs),
-    tcpi_rttvar: Math.round(rtt.rttVarUs / 4),
+    // As Linux tells it: the deviation itself, not what the RTO makes of it.
+    tcpi_rttvar: Math.round(rtt.mdevUs),
     tcpi_snd_ssthresh: tcb.ssthresh >= SSTHRESH_INFINITE ? NO_THRESHOLD : tcb.ssthresh,
     tcpi_snd_cwnd: tcb.cwnd,
     tcpi_advmss: announcedMss(tcb),

@@ -5,9 +5,10 @@
 export class RttEstimator {
   /** Smoothed round-trip time; 0 before the first sample. */
   srttUs = 0;
-  /** Mean deviation of the samples. */
-  private mdevUs = 0;
+  /** Mean deviation of the samples, RFC 6298's RTTVAR without a floor. */
+  mdevUs = 0;
   private mdevMaxUs = 0;
+  /** Four times RTTVAR, never less than the minimum RTO. */
   rttVarUs = 0;
   /** The retransmission timeout before backing off. */
   rtoUs: number;

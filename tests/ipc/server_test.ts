@@ -214,6 +214,25 @@ Deno.test("listen: what nobody accepted is reset when the listener goes, what is
   if (!(second instanceof Error)) second.close();
 });
 
+Deno.test("listen: what could not be claimed waits for the next accept, and never keeps others out", async () => {
+  using fixture = new Fixture();
+  const { stack, socketPath } = fixture;
+  using listener = await listen({ port: 80, socketPath });
+  const [handle] = stack.last;
+  // More than the server announces before some are claimed.
+  const count = 20;
+  for (let i = 0; i < count; i++) stack.arrive(handle, 3000 + i);
+  Deno.renameSync(socketPath, `${socketPath}.away`);
+  for (let i = 0; i < count; i++) await assertRejects(() => listener.accept(), DaemonUnreachableError);
+  Deno.renameSync(`${socketPath}.away`, socketPath);
+  const ports = new Set<number>();
+  for (let i = 0; i < count; i++) {
+    using connection = await listener.accept();
+    ports.add(connection.remoteAddr.port);
+  }
+  assertEquals(ports.size, count);
+});
+
 Deno.test("listen: iteration ends when the listener is closed", async () => {
   using fixture = new Fixture();
   const { stack, socketPath } = fixture;

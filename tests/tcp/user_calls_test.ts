@@ -138,6 +138,19 @@ Deno.test("TCP_MAXSEG before the connection: in the SYN, and the most that is se
   assertEquals(b.sent.map(({ payload }) => payload.length), [500, 500]);
 });
 
+Deno.test("TCP_INFO: the deviation of a quick path is told as it is, not as the least RTO has it", () => {
+  const b = Bench.open({ congestion: "cubic" });
+  for (let acknowledged = 101; acknowledged <= 20_001; acknowledged += 100) {
+    b.write(100);
+    b.pass(80).arrives(`. 1:1(0) ack ${acknowledged}`);
+  }
+  const { tcpi_rtt, tcpi_rttvar, tcpi_rto } = info(b.tcb, b.now);
+  assert(
+    tcpi_rtt <= 100 && tcpi_rttvar <= 100 && tcpi_rto >= 200_000,
+    `${tcpi_rtt} ${tcpi_rttvar} ${tcpi_rto}`,
+  );
+});
+
 Deno.test("TCP_INFO says what Linux would", () => {
   const b = Bench.open({ congestion: "cubic" });
   b.write(5000);
@@ -145,6 +158,8 @@ Deno.test("TCP_INFO says what Linux would", () => {
   const i = info(b.tcb, b.now);
   assertEquals([i.tcpi_state, i.stateName, i.tcpi_unacked, i.tcpi_sacked], [1, "ESTABLISHED", 3, 1]);
   assertEquals([i.tcpi_rtt, i.tcpi_min_rtt, i.tcpi_snd_mss, i.tcpi_options & 2], [100_000, 100_000, 1000, 2]);
+  // Of the SYN half its time, and of the second sample, the same again, three quarters of that.
+  assertEquals(i.tcpi_rttvar, 37_500);
   assertEquals([i.tcpi_bytes_acked >= 2000, i.tcpi_bytes_received, i.receiveQueue, i.sendQueue], [
     true,
     100,

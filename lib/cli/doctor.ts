@@ -1,4 +1,5 @@
 /** `lvl-ip doctor`: see ../host/doctor.ts. */
+import { hostServers } from "../daemon/name_files.ts";
 import { aptCommand } from "../host/command.ts";
 import { type Check, diagnose, type Diagnosis } from "../host/doctor.ts";
 import { gatherDoctorFacts } from "../host/doctor_facts.ts";
@@ -13,7 +14,7 @@ export interface DoctorOptions {
 
 /** Prints what a run needs and lacks; 0 if the lab or the daemon can be run, else 1. */
 export async function doctor(options: DoctorOptions): Promise<number> {
-  const facts = await gatherDoctorFacts(options.tap ?? "tap0", options.socket);
+  const facts = await gatherDoctorFacts(options.tap ?? "tap0", hostServers(), options.socket);
   const diagnosis = diagnose(facts, {
     asRoot,
     own: ownCommandLine,

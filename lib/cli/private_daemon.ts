@@ -9,13 +9,14 @@ export class PrivateDaemon {
     this.#child = child;
   }
 
-  /** Starts one, with the usual settings, and waits until it is ready. Throws `CommandError` with what it said. */
-  static async start(socket?: string): Promise<PrivateDaemon> {
+  /** Starts one, told `options` beside the usual settings, and waits until it is ready. Throws `CommandError` with what it said. */
+  static async start(socket: string | undefined, options: readonly string[]): Promise<PrivateDaemon> {
     const [program, ...args] = [
       ...selfCommand(),
       "daemon",
       "--json",
       ...(socket ? ["--socket", socket] : []),
+      ...options,
     ];
     const child = new Deno.Command(program, {
       args,

@@ -6,16 +6,13 @@ import { type Argument, Command, Option } from "commander";
 import config from "../../deno.json" with { type: "json" };
 import { impairment, seconds, wholeNumber } from "./arguments.ts";
 import type { Io } from "./output.ts";
-import { command, examples, type Finish, SOCKET } from "./program_parts.ts";
+import { command, examples, type Finish, IMPAIR, SOCKET } from "./program_parts.ts";
+import { addDaemon, addRun, addShim } from "./program_daemon.ts";
 import { addResolve } from "./program_resolve.ts";
 import { addTracepath, addTraceroute } from "./program_paths.ts";
 import { addConnect, addForward, addListen, addSocks } from "./program_sockets.ts";
 import { addNetwork } from "./program_network.ts";
 import { addStatus } from "./program_status.ts";
-
-const IMPAIR =
-  "worsen the network, e.g. 'loss=5% delay=50ms jitter=5ms duplicate=1% reorder=2% corrupt=0.1% " +
-  "rate=10mbit queue=100 seed=1'; in.loss=..., out.loss=... for one direction";
 
 /** The whole command line. `complete` is left out where the completion itself walks the commands. */
 export function createProgram(io: Io, finish: Finish): Command {
@@ -101,65 +98,6 @@ function addLab(program: Command, io: Io, finish: Finish): void {
     .action(async (options) => finish(await (await import("./lab_peer.ts")).labPeer(options)));
 }
 
-function addDaemon(program: Command, io: Io, finish: Finish): void {
-  command(
-    program,
-    "daemon",
-    "run the stack on a TAP device",
-    "Run the stack on a TAP device, for every program that asks.",
-  )
-    .option("--addr <cidr>", "address of the stack", "10.0.0.4/24")
-    .option("--gateway <address>", "address of the host's side of the TAP, the way out; or none", "10.0.0.5")
-    .option("--tap <name>", "TAP device; made if it is not there", "tap0")
-    .option(
-      "--mac <mac>",
-      "Ethernet address of the stack (default: one made from its IP address)",
-    )
-    .option("--mtu <bytes>", "largest IP packet (default: the device's)", wholeNumber(576, 65535))
-    .option(
-      "--interface <tap,cidr...>",
-      "one more TAP, as tap1,10.1.0.1/24 and perhaps ,gateway=ADDRESS ,peer=ADDRESS (the host's side) ,mtu=BYTES ,mac=MAC",
-    )
-    .option("--forward", "pass packets on between the TAPs: be a router")
-    .option("--accept-redirects", "heed ICMP redirects of the router in use")
-    .option("--socket <path>", SOCKET)
-    .option("--dns <address...>", "name servers to ask (default: those of /etc/resolv.conf)")
-    .option("--dns-search <domain...>", "where to look for short names (default: as /etc/resolv.conf says)")
-    .option("--group <name>", "let this group's members use the stack too, not only you and root")
-    .option("--pcap <file>", "record all frames as pcapng, for Wireshark")
-    .option("--impair <spec>", IMPAIR, impairment)
-    .option(
-      "--sysctl <name=value...>",
-      "tune TCP as Linux's sysctl does; an unknown name lists those there are",
-    )
-    .addOption(
-      new Option("--log-level <level>", "how much to say on stderr").choices([...LOG_LEVELS]).default("info"),
-    )
-    .option(
-      "--busy-poll <us>",
-      "look for more for so many microseconds before sleeping: quicker answers for more CPU",
-      wholeNumber(0, 10_000),
-    )
-    .option("--json", "log JSON lines")
-    .addHelpText(
-      "after",
-      examples(
-        io,
-        ["sudo lvl-ip daemon", "10.0.0.4 on tap0, until Ctrl-C"],
-        ["lvl-ip daemon", "without root, after setup-net"],
-        ["sudo lvl-ip daemon --pcap all.pcapng", "record every frame"],
-        ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
-        ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno"],
-        ["sudo lvl-ip daemon --dns 8.8.8.8,1.1.1.1", "ask these name servers"],
-        ["sudo lvl-ip daemon --forward --interface tap1,10.1.0.4/24"],
-        ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
-      ),
-    )
-    .action(async (options) => finish(await (await import("./daemon.ts")).daemon(options)));
-}
-
-const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
-
 function addPing(program: Command, io: Io, finish: Finish): void {
   command(
     program,
@@ -202,50 +140,6 @@ function addPing(program: Command, io: Io, finish: Finish): void {
     .action(async (host: string, options) => {
       finish(await (await import("./ping.ts")).ping(host, options, io));
     });
-}
-
-function addRun(program: Command, io: Io, finish: Finish): void {
-  command(
-    program,
-    "run",
-    "run a program on the stack",
-    "Run a program, unchanged, with the sockets of the stack in place of the kernel's.",
-  )
-    .argument("<command...>", "after --: the program and its arguments")
-    .option("--daemon", "start a daemon for as long as the program runs, if none does")
-    .option("--socket <path>", SOCKET)
-    .passThroughOptions()
-    .addHelpText(
-      "after",
-      examples(
-        io,
-        ["lvl-ip run -- curl http://192.168.99.1/"],
-        ["lvl-ip run -- python3 -m http.server", "at the stack's address"],
-        ["lvl-ip run -- bash", "and all that this shell starts"],
-        ["sudo lvl-ip run --daemon -- bash", "starts its own daemon"],
-      ) + "\n\n" + [
-        "It works for programs that use the C library dynamically; static ones (most of",
-        "Go's) go on using the kernel's stack.",
-        "",
-        "Exit status: the program's; 126 if it cannot be run, 127 if it is not found.",
-      ].join("\n"),
-    )
-    .action(async (words: string[], options) => finish(await (await import("./run.ts")).run(words, options)));
-}
-
-function addShim(program: Command, io: Io, finish: Finish): void {
-  command(
-    program,
-    "shim",
-    "tell where the library for LD_PRELOAD is",
-    "Put the library in place that puts programs on the stack, and tell where it is.",
-  )
-    .requiredOption("--path", "print its path")
-    .addHelpText(
-      "after",
-      examples(io, ["LD_PRELOAD=$(lvl-ip shim --path) curl http://192.168.99.1/"]),
-    )
-    .action(async () => finish((await import("./shim.ts")).shim(io)));
 }
 
 function addSetupNet(program: Command, io: Io, finish: Finish): void {

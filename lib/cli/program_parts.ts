@@ -7,6 +7,10 @@ export type Finish = (status: number) => void;
 
 export const SOCKET = "the daemon's socket (default: $LVLIP_SOCKET, else /run/lvl-ip/lvl-ip.sock)";
 
+export const IMPAIR =
+  "worsen the network, e.g. 'loss=5% delay=50ms jitter=5ms duplicate=1% reorder=2% corrupt=0.1% " +
+  "rate=10mbit queue=100 seed=1'; in.loss=..., out.loss=... for one direction";
+
 /** Aligned examples: a command line and what it is for. */
 export function examples({ style }: Io, ...lines: [command: string, purpose?: string][]): string {
   const width = Math.max(...lines.map(([command, purpose]) => purpose ? command.length : 0));

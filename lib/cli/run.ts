@@ -6,13 +6,15 @@ import { preloadPath } from "../host/preload.ts";
 import { Channel } from "../ipc/channel.ts";
 import { DaemonUnreachableError } from "../ipc/errors.ts";
 import { OP, passOf, ProtocolRecord } from "../ipc/protocol.ts";
-import { CommandError } from "./errors.ts";
+import { CommandError, EXIT } from "./errors.ts";
 import { PrivateDaemon } from "./private_daemon.ts";
 import { waitForCommand } from "./run_child.ts";
 
 export interface RunOptions {
   daemon?: boolean;
   socket?: string;
+  /** What the daemon is told that is started, as words of its command line. */
+  daemonWords?: readonly string[];
 }
 
 /** As env(1) and shells have it. */
@@ -24,11 +26,25 @@ const EXIT_NOT_FOUND = 127;
  * terminal and its exit status need nobody in between. Otherwise the exit status.
  */
 export async function run(words: readonly string[], options: RunOptions): Promise<number> {
+  const { daemonWords = [] } = options;
+  if (daemonWords.length > 0 && !options.daemon) {
+    throw new CommandError(
+      `${daemonWords[0]} is for a daemon that run starts`,
+      "add --daemon, or give it to lvl-ip daemon",
+      EXIT.usage,
+    );
+  }
   const program = findProgram(words[0]);
   const library = preloadPath();
   const access = await findDaemon(options);
+  if (access !== null && daemonWords.length > 0) {
+    throw new CommandError(
+      `A daemon runs already at ${access.socket}, and ${daemonWords[0]} would not change it`,
+      `leave ${daemonWords[0]} out, or name another --socket`,
+    );
+  }
   if (access !== null) return become(program, words, environment(library, access));
-  const daemon = await PrivateDaemon.start(options.socket);
+  const daemon = await PrivateDaemon.start(options.socket, daemonWords);
   try {
     const own = await findDaemon({ socket: daemon.socketPath });
     return await waitForCommand(program, words, environment(library, own!));

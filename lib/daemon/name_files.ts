@@ -51,10 +51,7 @@ export class NameFiles implements NameSource {
       const servers = dns.map((address) => ({ address, port: DNS_PORT }));
       return { ...defaultConfig(), servers, search: dnsSearch ?? [] };
     }
-    const { config, unreachable } = parseResolvConf(readText(RESOLV_CONF), localDomain());
-    if (config.servers.length === 0 && unreachable.length > 0) {
-      config.servers = parseResolvConf(readText(UPSTREAM_CONF)).config.servers;
-    }
+    const { config, unreachable } = readHostFiles();
     this.#unreachable = unreachable;
     return dnsSearch === null ? config : { ...config, search: dnsSearch };
   }
@@ -68,6 +65,22 @@ export class NameFiles implements NameSource {
     if (message !== this.#warned) this.#warn(message);
     this.#warned = message;
   }
+}
+
+/** What the host's own resolver is told; servers that the stack cannot reach are named in `unreachable`. */
+function readHostFiles(): { config: ResolverConfig; unreachable: string[]; source: string } {
+  const { config, unreachable } = parseResolvConf(readText(RESOLV_CONF), localDomain());
+  if (config.servers.length > 0 || unreachable.length === 0) {
+    return { config, unreachable, source: RESOLV_CONF };
+  }
+  config.servers = parseResolvConf(readText(UPSTREAM_CONF)).config.servers;
+  return { config, unreachable, source: config.servers.length > 0 ? UPSTREAM_CONF : RESOLV_CONF };
+}
+
+/** The servers that a daemon without `--dns` asks, the file that names them, and those it names in vain. */
+export function hostServers(): { servers: string[]; source: string; unreachable: string[] } {
+  const { config, unreachable, source } = readHostFiles();
+  return { servers: serverNames(config), source, unreachable };
 }
 
 /** What follows the first dot of this host's name, if anything does. */

@@ -36,6 +36,8 @@ export interface DoctorFacts {
   tap: string;
   links: Link[];
   defaultInterface: string | null;
+  /** The name servers that a daemon would ask, the file that names them, and those that it names in vain. */
+  names: { servers: string[]; source: string; unreachable: string[] };
   daemon: { pid: number; address: string; device: string } | { problem: string };
 }
 
@@ -69,6 +71,7 @@ export function diagnose(facts: DoctorFacts, spell: Spelling): Diagnosis {
       checkMtu(facts, spell),
       checkForwarding(facts, setUp),
       checkMasquerade(facts, setUp, spell),
+      checkNames(facts, daemon, spell),
       checkDaemon(facts, daemon, spell),
     ],
   };
@@ -213,6 +216,18 @@ function checkMasquerade({ masquerades, firewall }: DoctorFacts, setUp: string, 
   }
   const list = masquerades.map(({ network, iface }) => `${network} through ${iface}`).join(", ");
   return { name, status: "ok", detail: `${list} (${firewall})` };
+}
+
+/** Looks at the configuration only: whether they answer can be seen from within the stack alone. */
+function checkNames({ names }: DoctorFacts, possible: boolean, spell: Spelling): Check {
+  const name = "name servers";
+  const { servers, source, unreachable } = names;
+  if (servers.length > 0) return { name, status: "ok", detail: `${servers.join(", ")}, of ${source}` };
+  const why = unreachable.length === 0
+    ? `${source} names none`
+    : `the stack cannot reach ${unreachable.join(", ")} of ${source}`;
+  const words = ["daemon", "--dns", "8.8.8.8"];
+  return { name, status: "warn", detail: why, mend: possible ? spell.own(words) : spell.asRoot(words) };
 }
 
 function checkDaemon({ daemon }: DoctorFacts, possible: boolean, spell: Spelling): Check {

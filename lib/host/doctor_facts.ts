@@ -10,8 +10,12 @@ import { CAP_NET_ADMIN, hasCapability } from "./privileges.ts";
 import { findOwner, IP_FORWARD } from "./setup_net.ts";
 import { tryTunNode } from "./tun_node.ts";
 
-/** Looks at this host. */
-export async function gatherDoctorFacts(tap: string, socketPath?: string): Promise<DoctorFacts> {
+/** Looks at this host; `names` are the daemon's to find. */
+export async function gatherDoctorFacts(
+  tap: string,
+  names: DoctorFacts["names"],
+  socketPath?: string,
+): Promise<DoctorFacts> {
   const netAdmin = hasCapability(CAP_NET_ADMIN);
   const hasIp = findTool("ip") !== null;
   const firewall = await chooseFirewall(netAdmin).catch(() => null);
@@ -28,6 +32,7 @@ export async function gatherDoctorFacts(tap: string, socketPath?: string): Promi
     tap,
     links: hasIp ? await listLinks() : [],
     defaultInterface: hasIp ? await defaultInterface() : null,
+    names,
     daemon: await findDaemon(socketPath),
   };
 }

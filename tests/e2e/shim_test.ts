@@ -16,6 +16,13 @@ Deno.test({
     // A program that clears its environment, as servers do that execute themselves anew.
     const cleared = await run("env", "-i", "/usr/bin/env");
     assertMatch(cleared.stdout, /^LD_PRELOAD=.*liblevelip\.so$/m);
+    const owned = (
+      ...words: string[]
+    ) => [...lvlIp, "run", ...words, "--socket", world.socketPath, "--", "true"];
+    const late = await world.net.run(owned("--daemon", "--dns", "192.0.2.53"));
+    assertEquals(late.code, 1);
+    assertStringIncludes(late.stderr, "A daemon runs already at");
+    assertEquals((await world.net.run(owned("--mtu", "1400"))).code, 2, "no daemon is to be started");
     world.daemon.kill("SIGINT");
     await world.daemon.finished();
     const none = await run("true");
@@ -27,8 +34,12 @@ Deno.test({
     });
     assertStringIncludes(direct.stderr, "lvl-ip: no daemon answers at");
     await using server = await world.kernelServer(80, ["python3", "-m", "http.server", "80"]);
-    const own = [...lvlIp, "run", "--daemon", "--socket", world.socketPath, "--", "curl", "-sSI"];
-    assertStringIncludes(await world.net.exec([...own, `http://${KERNEL}/`]), "200 OK");
+    const own = [...lvlIp, "run", "--daemon", "--socket", world.socketPath];
+    assertStringIncludes(await world.net.exec([...own, "--", "curl", "-sSI", `http://${KERNEL}/`]), "200 OK");
+    const options = ["--dns", "192.0.2.53", "192.0.2.54", "--mtu", "1400"];
+    const status = await world.net.exec([...own, ...options, "--", ...lvlIp, "status", "--json"]);
+    assertMatch(status, /"nameServers": ?\[\s*"192\.0\.2\.53",\s*"192\.0\.2\.54"\s*\]/);
+    assertMatch(status, /"mtu": ?1400\b/);
     server.kill();
   },
 });

@@ -35,6 +35,7 @@ function facts(change: Partial<DoctorFacts> = {}): DoctorFacts {
     tap: "tap0",
     links: [tap0, enp0s3],
     defaultInterface: "enp0s3",
+    names: { servers: ["9.9.9.9"], source: "/etc/resolv.conf", unreachable: [] },
     daemon: { pid: 7, address: "10.0.0.4", device: "tap0" },
     ...change,
   };
@@ -117,4 +118,25 @@ Deno.test("doctor: the table is aligned and ends with the verdict", () => {
   assertEquals(lines[6], "warn  ip_forward    off: the stack reaches this host, nothing beyond");
   assertEquals(lines[7], "                    mend: sudo lvl-ip setup-net --iface enp0s3");
   assertEquals(lines.at(-1), "A run is possible: lvl-ip lab, lvl-ip daemon");
+});
+
+Deno.test("doctor: name servers that the stack can ask, or how to name one", () => {
+  const source = "/etc/resolv.conf";
+  const check = (servers: string[], unreachable: string[], change: Partial<DoctorFacts> = {}) => {
+    const { status, detail, mend } = judge({ names: { servers, source, unreachable }, ...change }).find(
+      "name servers",
+    );
+    return [status, detail, mend];
+  };
+  assertEquals(check(["9.9.9.9", "1.1.1.1"], ["::1"]), [
+    "ok",
+    "9.9.9.9, 1.1.1.1, of /etc/resolv.conf",
+    undefined,
+  ]);
+  assertEquals(check([], []), ["warn", "/etc/resolv.conf names none", "lvl-ip daemon --dns 8.8.8.8"]);
+  assertEquals(check([], ["127.0.0.53"], { links: [] }), [
+    "warn",
+    "the stack cannot reach 127.0.0.53 of /etc/resolv.conf",
+    "sudo lvl-ip daemon --dns 8.8.8.8",
+  ]);
 });

@@ -1,6 +1,16 @@
 /** Programs as clients of the kernel's side. */
 import { type Entry, fetches } from "./entry.ts";
-import { dnsmasq, gitDaemon, makeRepository, nginx, redis, REDIS_LOAD, redisRate } from "./parts.ts";
+import {
+  dnsmasq,
+  gitDaemon,
+  IPERF_READY,
+  IPERF_SERVER,
+  makeRepository,
+  nginx,
+  redis,
+  REDIS_LOAD,
+  redisRate,
+} from "./parts.ts";
 import { BASH_GET, JAVA_GET, NC_GET, NODE_GET, SOCAT_GET, URLLIB_GET } from "./snippets.ts";
 import { BIG, KERNEL, MIDDLE } from "./world.ts";
 
@@ -105,7 +115,7 @@ function iperf(...more: string[]): Entry {
     unit: "Gbit/s",
     needs: ["iperf3"],
     measure: async (world) => {
-      await using _server = await world.serveByKernel(5201, ["iperf3", "-s"]);
+      await using _server = await world.serveByKernel(5201, IPERF_SERVER, IPERF_READY);
       const { output } = await world.time(`iperf3 -c ${KERNEL} -J -t 1 ${more.join(" ")}`);
       return JSON.parse(output).end.sum_received.bits_per_second / 1e9;
     },

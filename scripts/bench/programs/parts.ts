@@ -32,6 +32,9 @@ export async function requests(world: ProgramWorld, port: number): Promise<numbe
   return rate;
 }
 
+export const IPERF_SERVER = ["iperf3", "-s", "--forceflush"];
+export const IPERF_READY = "Server listening";
+
 export const redis = ["redis-server", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"];
 export const REDIS_LOAD = "-t get -n 50000 -c 50 --csv";
 

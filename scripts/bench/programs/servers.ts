@@ -1,6 +1,15 @@
 /** Programs as servers, which the kernel's side asks. */
 import { answers, type Entry, gives } from "./entry.ts";
-import { gitDaemon, makeRepository, nginx, redis, REDIS_LOAD, redisRate } from "./parts.ts";
+import {
+  gitDaemon,
+  IPERF_READY,
+  IPERF_SERVER,
+  makeRepository,
+  nginx,
+  redis,
+  REDIS_LOAD,
+  redisRate,
+} from "./parts.ts";
 import { postgres } from "./postgres.ts";
 import {
   ASYNCIO_SERVER,
@@ -103,7 +112,7 @@ export const servers: readonly Entry[] = [
     unit: "Gbit/s",
     needs: ["iperf3"],
     measure: async (world) => {
-      await using _server = await world.serve(5201, ["iperf3", "-s"]);
+      await using _server = await world.serve(5201, IPERF_SERVER, IPERF_READY);
       const { output } = await world.timeByKernel(`iperf3 -c ${STACK} -J -t 1`);
       return JSON.parse(output).end.sum_received.bits_per_second / 1e9;
     },

@@ -50,14 +50,14 @@ export class ProgramWorld implements AsyncDisposable {
     return `${this.directory}/site`;
   }
 
-  /** Starts a server on the kernel's side (`KERNEL`), once it listens on `port`. */
-  serveByKernel(port: number, command: readonly string[]): Promise<AsyncDisposable> {
-    return this.#serve(KERNEL, port, () => this.kernel.spawn(command));
+  /** Starts a server on the kernel's side (`KERNEL`), once it listens on `port`, or says that it is `ready`. */
+  serveByKernel(port: number, command: readonly string[], ready?: string): Promise<AsyncDisposable> {
+    return this.#serve(KERNEL, port, () => this.kernel.spawn(command), ready);
   }
 
   /** Starts a server on the side that is measured (`STACK`). */
-  serve(port: number, command: readonly string[]): Promise<AsyncDisposable> {
-    return this.#serve(STACK, port, () => this.measured.spawn([...this.onStack, ...command]));
+  serve(port: number, command: readonly string[], ready?: string): Promise<AsyncDisposable> {
+    return this.#serve(STACK, port, () => this.measured.spawn([...this.onStack, ...command]), ready);
   }
 
   /** Runs a shell's command on the side that is measured; what it said, and the seconds it took without its start. */
@@ -81,8 +81,18 @@ export class ProgramWorld implements AsyncDisposable {
     return this;
   }
 
-  async #serve(address: string, port: number, spawn: () => Promise<WorldProcess>): Promise<AsyncDisposable> {
+  async #serve(
+    address: string,
+    port: number,
+    spawn: () => Promise<WorldProcess>,
+    ready?: string,
+  ): Promise<AsyncDisposable> {
     const server = await spawn();
+    // Some take a connection that only looks for them as their one client.
+    if (ready !== undefined) {
+      await server.waitFor(ready);
+      return new Server(server);
+    }
     const probe =
       `for i in $(seq ${LISTEN_TRIES}); do nc -z ${address} ${port} && exit 0; sleep 0.05; done; exit 1`;
     const done = await this.kernel.run(["sh", "-c", probe], PATIENCE);

@@ -57,7 +57,6 @@ export function readOptions(args: readonly string[], scenarios: readonly Scenari
 
 /** How long, and how often. */
 export function settingsOf({ quick, repetitions = quick ? 1 : 5 }: Options): Settings {
-  const fewRepetitions = Math.min(repetitions, 3);
-  const seconds = quick ? 0.5 : 1.5;
-  return { repetitions, fewRepetitions, seconds, warmUp: quick ? 0.5 : 0.75, quick };
+  const fewRepetitions = Math.ceil(repetitions / 2);
+  return { repetitions, fewRepetitions, seconds: quick ? 0.5 : 1, warmUp: 0.5, quick };
 }

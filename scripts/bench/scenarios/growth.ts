@@ -6,7 +6,7 @@ import { bulkCase, DIRECTIONS, measureBulk } from "./bulk.ts";
 
 const FLOWS = [1, 4, 16, 64, 256];
 const FLOWS_QUICK = [1, 16, 256];
-const RTTS_MS = [0, 1, 5, 20, 50, 100, 200];
+const RTTS_MS = [0, 1, 10, 50, 200];
 const RTTS_QUICK_MS = [0, 10, 200];
 /** Round trips until a connection has found its speed. */
 const ROUND_TRIPS = 30;

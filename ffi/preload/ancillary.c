@@ -18,6 +18,12 @@ void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type
   *used = at + CMSG_LEN(size);
 }
 
+/* As Linux: where there are none, nothing is said. */
+static void give_options(struct msghdr *message, size_t *used, int type, const uint8_t *options, size_t length) {
+  if (length == 0 || length > LVLIP_MAX_IP_OPTIONS) return;
+  lvlip_add_control(message, used, IPPROTO_IP, type, options, length);
+}
+
 size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header) {
   size_t used = 0;
   if ((header->flags & LVLIP_DATAGRAM_TIMESTAMP) != 0) {
@@ -39,6 +45,8 @@ size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *h
   if ((header->flags & LVLIP_DATAGRAM_TOS) != 0) {
     lvlip_add_control(message, &used, IPPROTO_IP, IP_TOS, &header->tos, sizeof header->tos);
   }
+  give_options(message, &used, IP_RECVOPTS, header->options, header->options_length);
+  give_options(message, &used, IP_RETOPTS, header->echoed, header->echoed_length);
   return used;
 }
 

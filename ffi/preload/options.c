@@ -93,11 +93,24 @@ static void shrink_send_buffer(int fd, int32_t value) {
   real->setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof value);
 }
 
+/* No packet of ours has IP options: only that can be set, and is told. */
+static int set_ip_options(socklen_t length) {
+  if (length > LVLIP_MAX_IP_OPTIONS) return fail(EINVAL);
+  return length == 0 ? 0 : fail(ENOPROTOOPT);
+}
+
+static int get_ip_options(socklen_t *length) {
+  if (length == NULL) return fail(EFAULT);
+  *length = 0;
+  return 0;
+}
+
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
   if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP && level != SOL_RAW) return fail(ENOPROTOOPT);
   if (level == IPPROTO_TCP && is_datagram(tag)) return fail(ENOPROTOOPT);
+  if (level == IPPROTO_IP && name == IP_OPTIONS) return set_ip_options(length);
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_SET_OPTION, 0);
   record.arg[0] = level;
@@ -201,6 +214,8 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
     return fail(EOPNOTSUPP);
   } else if (level == IPPROTO_TCP && is_datagram(tag)) {
     return fail(EOPNOTSUPP);
+  } else if (level == IPPROTO_IP && name == IP_OPTIONS) {
+    return get_ip_options(length);
   }
   tag = lvlip_attach(fd, tag);
   return tag == 0 ? -1 : ask_option(tag, level, name, value, length);

@@ -96,6 +96,10 @@ _Static_assert(sizeof(struct lvlip_interface) == 40, "a row is 40 bytes");
 #define LVLIP_DATAGRAM_QUEUED 16u
 /* The TOS octet is wanted; from a program: is the one to send with. */
 #define LVLIP_DATAGRAM_TOS 32u
+/* The IP options that came are wanted, those to answer with. */
+#define LVLIP_DATAGRAM_OPTIONS 64u
+#define LVLIP_DATAGRAM_ECHOED_OPTIONS 128u
+#define LVLIP_MAX_IP_OPTIONS 40
 
 struct lvlip_datagram {
   uint32_t magic;
@@ -112,9 +116,14 @@ struct lvlip_datagram {
   uint8_t reporter[4];
   uint32_t mtu;
   uint64_t timestamp_us;
+  uint8_t options_length;
+  uint8_t echoed_length;
+  uint8_t options[LVLIP_MAX_IP_OPTIONS];
+  uint8_t echoed[LVLIP_MAX_IP_OPTIONS];
+  uint8_t nothing[6];
 };
 
-_Static_assert(sizeof(struct lvlip_datagram) == 48, "a datagram's header is 48 bytes");
+_Static_assert(sizeof(struct lvlip_datagram) == 136, "a datagram's header is 136 bytes");
 
 /*
  * The tag: 64 bits that a Unix socket keeps in SO_MAX_PACING_RATE, which means nothing there. They survive dup, exec and

@@ -1,3 +1,4 @@
+import { echoOptions } from "../stack/ip_options.ts";
 import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
 
 /**
@@ -17,11 +18,13 @@ import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
  * | 32 | 4 bytes | who reported the error |
  * | 36 | u32 | the MTU that "fragmentation needed" named |
  * | 40 | u64 | when it came, microseconds since 1970; of an error always, so that it can be told from others |
+ * | 48 | u8, u8 | bytes of the IP options that came, and of those to answer with, with `DATAGRAM_OPTIONS` |
+ * | 50 | 40 bytes x 2 | these options |
  *
  * From the daemon a header comes when the socket is not connected, when the program asked for what only a header
- * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP), and with errors. From a program it may always come.
+ * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP, IP_RETOPTS), and with errors. From a program it may always come.
  */
-export const DATAGRAM_HEADER = 48;
+export const DATAGRAM_HEADER = 136;
 export const DATAGRAM_MAGIC = 0x44494c4c; // "LLID"
 
 /** Not a message: the errno that the next call is to answer with. */
@@ -34,6 +37,16 @@ export const DATAGRAM_TIMESTAMP = 8;
 export const DATAGRAM_QUEUED = 16;
 /** The program wants the TOS octet; from a program: the TOS octet to send with is set. */
 export const DATAGRAM_TOS = 32;
+
+/** The program wants the IP options that came (IP_RECVOPTS), those to answer with (IP_RETOPTS). */
+export const DATAGRAM_OPTIONS = 64;
+export const DATAGRAM_ECHOED_OPTIONS = 128;
+
+const NOTHING = new Uint8Array(0);
+const OPTION_LENGTHS = 48;
+const OPTIONS = 50;
+/** RFC 791 3.1: what a header has room for. */
+const MAX_OPTIONS = 40;
 
 /** Writes the header for a message that was received. */
 export function encodeDatagram(
@@ -58,6 +71,20 @@ export function encodeDatagram(
   view.setInt32(32, failed ? datagram.sourceAddress : 0);
   view.setUint32(36, failed ? datagram.mtu : 0, true);
   view.setBigUint64(40, BigInt(Math.round(timestampUs)), true);
+  view.setUint16(OPTION_LENGTHS, 0);
+  if (datagram.ipOptions !== null && !failed) encodeOptions(view, flags, datagram);
+}
+
+function encodeOptions(view: DataView, flags: number, datagram: Datagram): void {
+  const came = (flags & DATAGRAM_OPTIONS) === 0 ? NOTHING : datagram.ipOptions!;
+  const echoed = (flags & DATAGRAM_ECHOED_OPTIONS) === 0
+    ? NOTHING
+    : echoOptions(datagram.ipOptions!, datagram.localAddress, datagram.receivedAtUs);
+  for (const [index, options] of [came, echoed].entries()) {
+    view.setUint8(OPTION_LENGTHS + index, options.length);
+    const start = view.byteOffset + OPTIONS + index * MAX_OPTIONS;
+    new Uint8Array(view.buffer).set(options, start);
+  }
 }
 
 /** Writes the header that tells of `errno` alone. */

@@ -7,7 +7,9 @@ import {
   DATAGRAM_ERROR,
   IP_PKTINFO,
   IP_RECVERR,
+  IP_RECVOPTS,
   IP_RECVTTL,
+  IP_RETOPTS,
   IPPROTO_IP,
   READY_READ_CLOSED,
   SocketKind,
@@ -15,7 +17,9 @@ import {
 } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import {
+  DATAGRAM_ECHOED_OPTIONS,
   DATAGRAM_HEADER,
+  DATAGRAM_OPTIONS,
   DATAGRAM_PKTINFO,
   DATAGRAM_QUEUED,
   DATAGRAM_TIMESTAMP,
@@ -272,9 +276,17 @@ function receive(client: ClientSocket, service: Service): number {
   return count;
 }
 
+/** The options at IPPROTO_IP that ask to be told something of each message. */
+const IP_BITS = new Map([
+  [IP_RECVTOS, DATAGRAM_TOS],
+  [IP_RECVTTL, DATAGRAM_TTL],
+  [IP_PKTINFO, DATAGRAM_PKTINFO],
+  [IP_RECVOPTS, DATAGRAM_OPTIONS],
+  [IP_RETOPTS, DATAGRAM_ECHOED_OPTIONS],
+]);
+
 function bitOf(level: number, name: number): number {
   if (level === SOL_SOCKET) return name === SO_TIMESTAMP ? DATAGRAM_TIMESTAMP : 0;
   if (level !== IPPROTO_IP) return 0;
-  if (name === IP_RECVTOS) return DATAGRAM_TOS;
-  return name === IP_RECVTTL ? DATAGRAM_TTL : name === IP_PKTINFO ? DATAGRAM_PKTINFO : 0;
+  return IP_BITS.get(name) ?? 0;
 }

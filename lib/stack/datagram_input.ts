@@ -1,5 +1,6 @@
 import { DROP } from "../wire/drop.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
+import { IPV4_HEADER } from "../wire/ipv4.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
 import { EHOSTUNREACH, EMSGSIZE } from "../errno.ts";
 import type { Arrival } from "./arrival.ts";
@@ -41,6 +42,10 @@ export function receiveMessage(
   message.ttl = ip.ttl;
   message.tos = (ip.dscp << 2) | ip.ecn;
   message.receivedAtUs = now;
+  if (ip.headerLength > IPV4_HEADER) {
+    const start = arrival.offset + IPV4_HEADER;
+    message.ipOptions = arrival.memory!.bytes.slice(start, arrival.offset + ip.headerLength);
+  }
   socket.queue.push(message);
   core.sockets.markReady(socket);
   return message;

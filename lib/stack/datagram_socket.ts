@@ -219,6 +219,7 @@ export function receiveMessageInto(core: Core, socket: DatagramSocket, message: 
   message.mtu = packet.mtu;
   message.sourceAddress = packet.reporter;
   message.receivedAtUs = packet.receivedAtUs;
+  message.ipOptions = packet.ipOptions;
   core.packets.release(packet);
   return length;
 }

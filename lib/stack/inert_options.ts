@@ -1,7 +1,9 @@
 import type { Socket } from "./socket.ts";
 import {
   IP_PKTINFO,
+  IP_RECVOPTS,
   IP_RECVTTL,
+  IP_RETOPTS,
   IPPROTO_IP,
   SO_BROADCAST,
   SO_KEEPALIVE,
@@ -19,6 +21,8 @@ import {
 /** Each kind's, with their defaults: flags are 0 or 1. */
 const STREAM_OPTIONS = new Map([
   [keyOf(SOL_SOCKET, SO_BROADCAST), 0],
+  [keyOf(IPPROTO_IP, IP_RECVOPTS), 0],
+  [keyOf(IPPROTO_IP, IP_RETOPTS), 0],
   [keyOf(IPPROTO_IP, IP_PKTINFO), 0],
   [keyOf(IPPROTO_IP, IP_RECVTTL), 0],
 ]);

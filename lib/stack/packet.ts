@@ -52,6 +52,8 @@ export class Packet {
   /** Who reported an error. */
   reporter: IpAddress = 0;
   receivedAtUs = 0;
+  /** The options that its IP header had; null: none, as nearly always. */
+  ipOptions: Uint8Array | null = null;
 }
 
 /** Packets kept for reuse at most; a burst above it is left to the garbage collector. */
@@ -99,6 +101,7 @@ export class PacketPool {
     packet.checksumOffset = packet.gsoSize = 0;
     packet.sent = packet.identification = 0;
     packet.socket = -1;
+    packet.ipOptions = null;
     return packet;
   }
 

@@ -56,6 +56,8 @@ export const SO_BINDTOIFINDEX = 62;
 export const IP_TOS = 1;
 export const IP_TTL = 2;
 export const IP_HDRINCL = 3;
+export const IP_RECVOPTS = 6;
+export const IP_RETOPTS = 7;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
@@ -124,6 +126,8 @@ export class Datagram {
   mtu = 0;
   /** When it came in, on the stack's clock, microseconds. */
   receivedAtUs = 0;
+  /** Receiving: the options that the IP header had, see `echoOptions`; null: none. */
+  ipOptions: Uint8Array | null = null;
 
   constructor(capacity = DATAGRAM_CAPACITY) {
     this.bytes = new Uint8Array(capacity);

@@ -137,10 +137,45 @@ for kind in socket.SOCK_DGRAM, socket.SOCK_RAW:
   assertEquals(said, "2\nEPERM\n");
 }, { options: ["--group", "root"], ignore: Deno.uid() !== 0 });
 
+rawTest("IP options that come, and those to answer with; none are sent", async (world) => {
+  const receiver = await world.spawn(python(`
+IP_OPTIONS, IP_RECVOPTS, IP_RETOPTS = 4, 6, 7
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+assert s.getsockopt(socket.IPPROTO_IP, IP_OPTIONS, 40) == b""
+s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, b"")
+for options, error in ((bytes((7, 7, 4, 0, 0, 0, 0, 0)), errno.ENOPROTOOPT), (bytes(41), errno.EINVAL)):
+  try: s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, options)
+  except OSError as e: assert e.errno == error
+  else: assert False
+s.setsockopt(socket.IPPROTO_IP, IP_RECVOPTS, 1)
+s.setsockopt(socket.IPPROTO_IP, IP_RETOPTS, 1)
+s.bind((STACK, 5353)); s.settimeout(10)
+print("up")
+for _ in range(2):
+  data, control, flags, _ = s.recvmsg(100, 200)
+  print(data.decode(), flags, *("%d:%s" % (kind, value.hex()) for _, kind, value in control))
+`));
+  await receiver.waitFor("up");
+  await world.net.exec(python(`
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"bare", (STACK, 5353))
+s.setsockopt(socket.IPPROTO_IP, 4, bytes((7, 11, 4)) + bytes(9))
+s.sendto(b"route", (STACK, 5353))
+`));
+  const { stdout, stderr } = await receiver.finished();
+  // RFC 791: the route so far is the kernel's address, 10.0.0.5; ours, 10.0.0.4, is what we add.
+  assertEquals(
+    stdout,
+    "up\nbare 0\nroute 0 6:070b080a0000050000000000 7:070b0c0a0000050a00000400\n",
+    stderr,
+  );
+});
+
 rawTest("the system's ping, with a socket of either kind", async (world) => {
   for (const _kind of ["dgram", "raw"]) {
-    const said = await world.exec(["ping", "-c", "2", "-i", "0.1", "-s", "3000", KERNEL]);
-    assertStringIncludes(said, `3008 bytes from ${KERNEL}: icmp_seq=2 ttl=64`);
+    const said = await world.net.run(world.onStack(["ping", "-c", "2", "-i", "0.1", "-s", "3000", KERNEL]));
+    assertStringIncludes(said.stdout, `3008 bytes from ${KERNEL}: icmp_seq=2 ttl=64`);
+    assertEquals(said.stderr, "", "no option that it sets is refused");
   }
 }, { ignore: !hasPrograms("ping") });
 

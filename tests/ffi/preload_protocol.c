@@ -46,6 +46,8 @@ int main(void) {
   NUMBER(LVLIP_DATAGRAM_TIMESTAMP);
   NUMBER(LVLIP_DATAGRAM_QUEUED);
   NUMBER(LVLIP_DATAGRAM_TOS);
+  NUMBER(LVLIP_DATAGRAM_OPTIONS);
+  NUMBER(LVLIP_DATAGRAM_ECHOED_OPTIONS);
   NUMBER(LVLIP_TAG_ID_MASK);
   number("TAG_STREAM", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
                            (unsigned long long)LVLIP_STATE_STREAM << LVLIP_TAG_STATE_SHIFT | 5);
@@ -83,6 +85,10 @@ int main(void) {
   FIELD(lvlip_datagram, reporter);
   FIELD(lvlip_datagram, mtu);
   FIELD(lvlip_datagram, timestamp_us);
+  FIELD(lvlip_datagram, options_length);
+  FIELD(lvlip_datagram, echoed_length);
+  FIELD(lvlip_datagram, options);
+  FIELD(lvlip_datagram, echoed);
   printf("}\n");
   return 0;
 }

@@ -95,6 +95,8 @@ Deno.test({
       LVLIP_DATAGRAM_TIMESTAMP: datagram.DATAGRAM_TIMESTAMP,
       LVLIP_DATAGRAM_QUEUED: datagram.DATAGRAM_QUEUED,
       LVLIP_DATAGRAM_TOS: datagram.DATAGRAM_TOS,
+      LVLIP_DATAGRAM_OPTIONS: datagram.DATAGRAM_OPTIONS,
+      LVLIP_DATAGRAM_ECHOED_OPTIONS: datagram.DATAGRAM_ECHOED_OPTIONS,
       LVLIP_TAG_ID_MASK: ID_MASK,
       TAG_STREAM: makeTag(TAG_STATE.stream, 5n),
       TAG_DATAGRAM: makeTag(TAG_STATE.datagram, 5n),
@@ -128,6 +130,10 @@ Deno.test({
       "lvlip_datagram.reporter": datagramOffset((message) => message.sourceAddress = 1 << 24),
       "lvlip_datagram.mtu": datagramOffset((message) => message.mtu = 1),
       "lvlip_datagram.timestamp_us": 40,
+      "lvlip_datagram.options_length": 48,
+      "lvlip_datagram.echoed_length": 49,
+      "lvlip_datagram.options": 50,
+      "lvlip_datagram.echoed": 90,
     };
     for (const [name, value] of Object.entries(expected)) assertEquals(facts.get(name), BigInt(value), name);
     assertEquals(facts.size, Object.keys(expected).length);

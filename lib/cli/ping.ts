@@ -25,6 +25,8 @@ export interface PingCommandOptions {
   pmtudisc?: PingOptions["pmtudisc"];
   quiet?: boolean;
   flood?: boolean;
+  /** The interval is the round trip. */
+  adaptive?: boolean;
   timestamps?: boolean;
   json?: boolean;
   socket?: string;
@@ -113,7 +115,7 @@ class PingCommand {
     readonly io: Io,
     readonly world: PingWorld,
   ) {
-    this.#intervalMs = options.interval ?? (options.flood ? 0 : 1000);
+    this.#intervalMs = options.interval ?? (options.flood || options.adaptive ? 0 : 1000);
     this.#count = options.count ?? Infinity;
   }
 

@@ -112,6 +112,7 @@ function addPing(program: Command, io: Io, finish: Finish): void {
       "time between requests, 0: as soon as a reply comes (default: 1)",
       seconds,
     )
+    .option("-A, --adaptive", "as fast as replies come, as -i 0")
     .option("-f, --flood", "as fast as replies come, or 100 a second; a dot for each request without one")
     .option("-W, --wait <seconds>", "how long to wait if nothing answers, 0 for ever (default: 10)", seconds)
     .option("-w, --deadline <seconds>", "end after this time, whatever came", seconds)

@@ -250,9 +250,11 @@ Deno.test("ping -f prints a dot for each request, and takes it back for each rep
   assert(!quiet.out.includes("\b"));
 });
 
-Deno.test("ping -i 0 tells the gap between packets", async () => {
-  const { out } = await run([reply(1), reply(2)], { count: 2, interval: 0 });
-  assertMatch(out, /mdev = .* ms, ipg\/ewma [0-9.]+\/[0-9.]+ ms\n$/);
+Deno.test("ping -i 0 and -A tell the gap between packets", async () => {
+  for (const pace of [{ interval: 0 }, { adaptive: true }]) {
+    const { out } = await run([reply(1), reply(2)], { count: 2, ...pace });
+    assertMatch(out, /icmp_seq=2 [^]*mdev = .* ms, ipg\/ewma [0-9.]+\/[0-9.]+ ms\n$/);
+  }
 });
 
 Deno.test("ping fails with status 2 when there is no daemon, or it goes away", async () => {

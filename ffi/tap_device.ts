@@ -17,6 +17,8 @@ const IFF_PERSIST = 0x0800;
 const IFF_VNET_HDR = 0x4000;
 const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
+/** Linux 6.2; the kernel takes both or none. */
+const TUN_F_USO = 0x20 | 0x40;
 
 /** Ethernet header and one VLAN tag: what a frame may be longer than the largest IP packet. */
 const LINK_OVERHEAD = 18;
@@ -26,6 +28,9 @@ const VNET_HEADER = 10;
 const VNET_NEEDS_CHECKSUM = 1;
 const VNET_CHECKSUM_VALID = 2;
 const VNET_GSO_TCPV4 = 1;
+const VNET_GSO_UDP = 5;
+/** Of a datagram it lies with the payload, and not with the headers in the frame's memory. */
+const UDP_HEADER = 8;
 
 /** Unusable frames passed over in one `receive`, so that a flood of them cannot hold the loop. */
 const MOST_PASSED_OVER = 64;
@@ -91,7 +96,8 @@ export class TapDevice implements Device {
     this.#largest = this.mtu + LINK_OVERHEAD;
     this.#headerSize = (request.flags & IFF_VNET_HDR) !== 0 ? VNET_HEADER : 0;
     const offload = this.#negotiate();
-    this.features = { checksum: offload, segmentation: offload };
+    const udpSegmentation = offload && this.#cutsDatagrams();
+    this.features = { checksum: offload, segmentation: offload, udpSegmentation };
     if (this.#headerSize > 0) {
       this.#out.set(0, this.#header.address, VNET_HEADER);
       this.#in.set(0, this.#header.address, VNET_HEADER);
@@ -233,21 +239,27 @@ export class TapDevice implements Device {
     const size = new Block(4);
     size.view.setInt32(0, VNET_HEADER, true);
     check("ioctl", this.#libc.ioctl(this.fd, TUNSETVNETHDRSZ, size.bytes));
-    return this.#libc.ioctl_value(this.fd, TUNSETOFFLOAD, BigInt(TUN_F_CSUM | TUN_F_TSO4)) >= 0;
+    return this.#offload(TUN_F_CSUM | TUN_F_TSO4);
+  }
+
+  #offload(flags: number): boolean {
+    return this.#libc.ioctl_value(this.fd, TUNSETOFFLOAD, BigInt(flags)) >= 0;
+  }
+
+  /** Whether the kernel cuts UDP datagrams: one that could hand them over uncut does. It is not to do that, though. */
+  #cutsDatagrams(): boolean {
+    return this.#offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO) && this.#offload(TUN_F_CSUM | TUN_F_TSO4);
   }
 
   #writeHeader(frame: Frame): void {
     const view = this.#header.view;
     const checksum = frame.checksumStart >= 0;
+    const gso = frame.gsoSize === 0 ? 0 : frame.isUdpSegmented ? VNET_GSO_UDP : VNET_GSO_TCPV4;
     // flags, then gso_type; all later fields are 16 bits in the machine's byte order
-    view.setUint16(
-      0,
-      (checksum ? VNET_NEEDS_CHECKSUM : 0) | (frame.gsoSize > 0 ? VNET_GSO_TCPV4 << 8 : 0),
-      true,
-    );
+    view.setUint16(0, (checksum ? VNET_NEEDS_CHECKSUM : 0) | (gso << 8), true);
     // Length of the headers: the kernel puts that much into the packet's first piece and the payload into pages. 0 for
     // packets in one piece; a segment of 64 KB without it would be one allocation of 64 KB.
-    view.setUint16(2, frame.gsoSize > 0 ? frame.length : 0, true);
+    view.setUint16(2, frame.gsoSize > 0 ? frame.length + (frame.isUdpSegmented ? UDP_HEADER : 0) : 0, true);
     view.setUint16(4, frame.gsoSize, true);
     view.setUint16(6, checksum ? frame.checksumStart : 0, true);
     view.setUint16(8, checksum ? frame.checksumOffset : 0, true);

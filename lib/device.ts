@@ -6,6 +6,8 @@ export interface DeviceFeatures {
   checksum: boolean;
   /** TCP segments of up to 64 KB may be left to the device to cut (`Frame.gsoSize`). */
   segmentation: boolean;
+  /** The same of UDP datagrams (`Frame.isUdpSegmented`); false if left out. */
+  udpSegmentation?: boolean;
 }
 
 /**

@@ -105,10 +105,16 @@ static int get_ip_options(socklen_t *length) {
   return 0;
 }
 
+/* Levels of which the stack has options. That of UDP is IPPROTO_UDP. */
+static bool is_known_level(uint64_t tag, int level) {
+  if (level == IPPROTO_UDP) return is_datagram(tag);
+  return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP || level == SOL_RAW;
+}
+
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
-  if (level != SOL_SOCKET && level != IPPROTO_TCP && level != IPPROTO_IP && level != SOL_RAW) return fail(ENOPROTOOPT);
+  if (!is_known_level(tag, level)) return fail(ENOPROTOOPT);
   if (level == IPPROTO_TCP && is_datagram(tag)) return fail(ENOPROTOOPT);
   if (level == IPPROTO_IP && name == IP_OPTIONS) return set_ip_options(length);
   struct lvlip_record record;
@@ -210,7 +216,7 @@ EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen
     int result;
     if (get_local(fd, tag, name, &result)) return give_int(result, value, length);
     if (name == SO_PEERCRED) return give(&(struct ucred){0, (uid_t)-1, (gid_t)-1}, sizeof(struct ucred), value, length);
-  } else if (level != IPPROTO_TCP && level != IPPROTO_IP && level != SOL_RAW) {
+  } else if (!is_known_level(tag, level)) {
     return fail(EOPNOTSUPP);
   } else if (level == IPPROTO_TCP && is_datagram(tag)) {
     return fail(EOPNOTSUPP);

@@ -34,6 +34,8 @@ export class Frame {
   checksumOffset = 0;
   /** Outgoing: payload bytes a segment that the device is to cut; 0: no segmentation. Incoming: GRO size. */
   gsoSize = 0;
+  /** Outgoing: what is to be cut are UDP datagrams, and not TCP segments. */
+  isUdpSegmented = false;
   /** Incoming: the device vouches for the transport checksum (it was verified, or never left the machine). */
   checksumVerified = false;
   /** Which of the stack's devices it came from or goes to: its place in `StackConfig.interfaces`. */
@@ -55,6 +57,7 @@ export class Frame {
     this.checksumStart = -1;
     this.checksumOffset = 0;
     this.gsoSize = 0;
+    this.isUdpSegmented = false;
     this.checksumVerified = false;
     this.device = 0;
   }

@@ -9,6 +9,7 @@ import { type Core, LOCALHOST } from "./core.ts";
 import type { Packet } from "./packet.ts";
 import { buildRaw, checkHeader, connectRaw } from "./raw_socket.ts";
 import { type DatagramSocket, RawSocket } from "./socket.ts";
+import { checkSegments, leaveSegments } from "./udp_segmentation.ts";
 import { type Datagram, IP_PMTUDISC, SHUT_RD, SHUT_RDWR, SHUT_WR, SocketKind } from "./socket_types.ts";
 
 /** Most that an IP packet carries. */
@@ -91,6 +92,8 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
   packet.ttl = message.ttl > 0 ? message.ttl : isMulticast(destination) ? 1 : socket.ttl;
   packet.tos = message.tos >= 0 ? message.tos : socket.tos;
   setFragmentation(packet, socket.mtuDiscover);
+  const segment = segmentOf(socket, message);
+  if (segment > 0) leaveSegments(packet, segment);
   packet.socket = socket.handle;
   core.outbox.push(packet);
   return message.length;
@@ -120,10 +123,24 @@ function checkMessage(
     if (port < 1 || port > 65535) return -EINVAL;
     header = UDP_HEADER;
   }
+  const segment = segmentOf(socket, message);
+  if (segment > 0) {
+    const mtu = socket.mtuDiscover >= IP_PMTUDISC.probe
+      ? core.firstHopMtu(destination)
+      : core.mtuTo(destination);
+    return header + length > MAX_PAYLOAD ? -EMSGSIZE : checkSegments(length, segment, mtu);
+  }
   const most = longest(core, socket, destination);
   if (header + length <= most) return 0;
   message.mtu = most + IPV4_HEADER;
   return -EMSGSIZE;
+}
+
+/** UDP_SEGMENT, if there is more to send than one datagram of that size; else 0. */
+function segmentOf(socket: DatagramSocket, message: Datagram): number {
+  if (socket.kind !== SocketKind.datagram) return 0;
+  const size = message.segment || socket.segmentSize;
+  return message.length > size ? size : 0;
 }
 
 /** Bytes that an IP packet of the socket carries, all fragments together. */

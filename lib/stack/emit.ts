@@ -5,6 +5,7 @@ import { add, fold, pseudoSum, sum, swap } from "../wire/checksum.ts";
 import { emitEthernet, ETHER_TYPE, ETHERNET_HEADER } from "../wire/ethernet.ts";
 import { emitIpv4, IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
 import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
+import { UDP_CHECKSUM_OFFSET } from "../wire/udp.ts";
 import type { Connection } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { emitWhole } from "./emit_whole.ts";
@@ -92,9 +93,15 @@ export function emitPacket(
   emitLink(core, frame, link, mac);
   if (packet.hasHeader) return emitWhole(core, frame, packet, link, mtu);
   const start = packet.sent;
-  const length = fillIpOfPacket(core, packet, mtu);
+  const length = fillIpOfPacket(core, packet, packet.gsoSize > 0 ? MAX_PACKET : mtu);
   emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
   frame.length = ETHERNET_HEADER + IPV4_HEADER;
+  if (packet.gsoSize > 0) {
+    frame.gsoSize = packet.gsoSize;
+    frame.isUdpSegmented = true;
+    frame.checksumStart = ETHERNET_HEADER + IPV4_HEADER;
+    frame.checksumOffset = UDP_CHECKSUM_OFFSET;
+  }
   const { payload } = frame;
   payload.memory = packet.memory;
   payload.offset1 = packet.offset + start;

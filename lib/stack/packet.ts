@@ -29,7 +29,7 @@ export class Packet {
   /** With `hasHeader`: where in it a device is to begin the checksum; -1: it is complete. See `Frame`. */
   checksumStart = -1;
   checksumOffset = 0;
-  /** With `hasHeader`: payload bytes of each segment that it is to be cut into; 0: it is one. */
+  /** Payload bytes of each segment (with `hasHeader`, of TCP) or datagram that it is to be cut into; 0: it is one. */
   gsoSize = 0;
   /** A program wrote what is in it: nobody vouches for its checksums. */
   isUnverified = false;

@@ -55,6 +55,8 @@ export class DatagramSocket extends BaseSocket {
   remoteAddress: IpAddress = ANY;
   remotePort = 0;
   broadcast = false;
+  /** UDP_SEGMENT: what is sent is cut into datagrams of so many bytes; 0: not at all. */
+  segmentSize = 0;
   /** IP_MTU_DISCOVER. */
   mtuDiscover: number = IP_PMTUDISC.want;
   /** What came in and was not read. */

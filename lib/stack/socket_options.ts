@@ -29,6 +29,8 @@ import {
   SO_TYPE,
   SocketKind,
   SOL_SOCKET,
+  SOL_UDP,
+  UDP_SEGMENT,
 } from "./socket_types.ts";
 
 const AF_INET = 2;
@@ -120,6 +122,7 @@ function setMtuDiscover(socket: Socket, value: number): number {
 }
 
 function setDatagramOption(socket: DatagramSocket, level: number, name: number, value: number): number {
+  if (level === SOL_UDP) return setUdpOption(socket, name, value);
   if (level !== SOL_SOCKET) return -ENOPROTOOPT;
   switch (name) {
     case SO_BROADCAST:
@@ -133,6 +136,13 @@ function setDatagramOption(socket: DatagramSocket, level: number, name: number, 
     default:
       return -ENOPROTOOPT;
   }
+}
+
+function setUdpOption(socket: DatagramSocket, name: number, value: number): number {
+  if (socket.kind !== SocketKind.datagram || name !== UDP_SEGMENT) return -ENOPROTOOPT;
+  if (value < 0 || value > 65535) return -EINVAL;
+  socket.segmentSize = value;
+  return 0;
 }
 
 /** getsockopt(2): the integer, or -errno. SO_ERROR is `Stack.takeError`. */
@@ -149,6 +159,9 @@ export function getSocketOption(core: Core, socket: Socket, level: number, name:
   if (inert !== null) return inert;
   if (level === IPPROTO_IP) return getIpOption(core, socket, name);
   if (socket.kind === SocketKind.stream) return getOption(socket.tcb, level, name);
+  if (level === SOL_UDP) {
+    return socket.kind === SocketKind.datagram && name === UDP_SEGMENT ? socket.segmentSize : -ENOPROTOOPT;
+  }
   return level === SOL_SOCKET ? getDatagramOption(socket, name) : -ENOPROTOOPT;
 }
 

@@ -35,6 +35,10 @@ export const SOL_SOCKET = 1;
 export const IPPROTO_TCP = 6;
 export const SOL_RAW = 255;
 
+/** Level of options of UDP sockets, and the one there is. */
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+
 /** Options at SOL_SOCKET. */
 export const SO_REUSEADDR = 2;
 export const SO_TYPE = 3;
@@ -112,6 +116,8 @@ export class Datagram {
   tos = -1;
   /** Sending: our address to send from (IP_PKTINFO); 0: the socket's. Receiving leaves it alone. */
   fromAddress: IpAddress = 0;
+  /** Sending by UDP: datagrams of so many bytes are made of it (UDP_SEGMENT); 0: as the socket has it. */
+  segment = 0;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where the message begins in `bytes`; receiving sets it to 0. */
   offset = 0;
@@ -148,4 +154,6 @@ export interface Notice {
 export interface StackFeatures {
   checksum: boolean;
   segmentation: boolean;
+  /** UDP datagrams of one size that were given at once may be left to the device to cut; false if left out. */
+  udpSegmentation?: boolean;
 }

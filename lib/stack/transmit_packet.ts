@@ -8,8 +8,9 @@ import { fits } from "./fragmentation.ts";
 import { reportForwardedUnreachable } from "./forward.ts";
 import type { Interface } from "./interface.ts";
 import { MAX_PARKED_PACKETS, type Neighbor, NeighborState } from "./neighbor.ts";
-import type { Packet } from "./packet.ts";
+import type { Packet, PacketQueue } from "./packet.ts";
 import { cutPacket, mustBeCut } from "./segmentation.ts";
+import { cutDatagrams, mustCutDatagrams } from "./udp_segmentation.ts";
 
 export const NOTHING = 0;
 /** The frame is filled. */
@@ -27,33 +28,43 @@ export function transmitPacket(core: Core, frame: Frame, now: number): Outcome {
   if (packet === null) return NOTHING;
   if (core.blockedSockets > 0) core.tellUnblocked();
   const { destination } = packet;
-  if (core.local.has(destination)) {
+  const isDatagrams = packet.gsoSize > 0 && !packet.hasHeader;
+  const isLocal = core.local.has(destination);
+  const mac = groupMac(core, destination);
+  if (isDatagrams && (isLocal || mac !== 0)) return cut(core, cutDatagrams(core, packet));
+  if (isLocal) {
     loopPacket(core, packet, now);
     core.packets.release(packet);
     return AGAIN;
   }
-  const mac = groupMac(core, destination);
   if (mac !== 0) return sendToGroup(core, frame, packet, mac);
   const route = core.routes.lookup(destination);
   if (route === null || !route.isUsable) return discard(core, packet, DROP.ipNoRoute);
   if (route.link.isFull) return waitForDevice(core, route.link, packet);
   const mtu = packet.ignoresPathMtu ? route.mtu : core.mtuTo(destination);
+  const { features } = route.link;
   if (packet.gsoSize > 0) {
-    if (mustBeCut(packet, route.link.features.segmentation, mtu)) return cut(core, packet);
+    const mustCut = !isDatagrams && mustBeCut(packet, features.segmentation, mtu);
+    if (mustCut) return cut(core, cutPacket(core, packet));
   } else if (packet.dontFragment && !fits(packet, mtu)) {
     return dropTooBig(core, packet, mtu, now);
   }
   const neighbor = route.link.neighbors.resolve(route.nextHop(destination), now);
   if (neighbor === null) return discard(core, packet, DROP.neighborQueueFull);
-  if (neighbor.isUsable) return fillPacket(core, frame, packet, route.link, neighbor.mac, mtu);
+  if (neighbor.isUsable) {
+    // Not before: one packet may wait for the neighbor, but not 128.
+    const mustCut = isDatagrams && mustCutDatagrams(packet, features.udpSegmentation === true, mtu);
+    if (mustCut) return cut(core, cutDatagrams(core, packet));
+    return fillPacket(core, frame, packet, route.link, neighbor.mac, mtu);
+  }
   if (neighbor.state === NeighborState.FAILED) dropUnreachable(core, packet, now);
   else parkPacket(core, neighbor, packet);
   return AGAIN;
 }
 
-/** Its pieces go in its place. */
-function cut(core: Core, packet: Packet): Outcome {
-  core.outbox.prepend(cutPacket(core, packet));
+/** The pieces of a packet go in its place. */
+function cut(core: Core, pieces: PacketQueue): Outcome {
+  core.outbox.prepend(pieces);
   return AGAIN;
 }
 

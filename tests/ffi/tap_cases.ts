@@ -24,7 +24,7 @@ Deno.test("a new TAP is there while it is open, and then gone", () => {
   const tap = openTap({ name: "tap%d" });
   assertEquals(tap.name, "tap0");
   assertEquals(tap.mtu, 1500);
-  assertEquals(tap.features, { checksum: false, segmentation: false });
+  assertEquals(tap.features, { checksum: false, segmentation: false, udpSegmentation: false });
   assertEquals(tap.deadline, Infinity);
   assertEquals(tap.persistent, false);
   assert((libc().fcntl(tap.fd, F_GETFD, 0) & FD_CLOEXEC) !== 0, "close-on-exec");

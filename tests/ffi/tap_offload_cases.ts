@@ -50,7 +50,10 @@ function writeHeaders(view: DataView, at: number, payload: number): void {
 
 Deno.test("offload is promised when it was negotiated", () => {
   const tap = open();
-  assertEquals(tap.features, { checksum: true, segmentation: true });
+  // Cutting datagrams came with Linux 6.2.
+  const [major, minor] = Deno.osRelease().split(".").map(Number);
+  const udpSegmentation = major > 6 || (major === 6 && minor >= 2);
+  assertEquals(tap.features, { checksum: true, segmentation: true, udpSegmentation });
   tap.close();
 });
 
@@ -142,7 +145,7 @@ Deno.test("the kernel leaves a checksum undone and says so; without vnet headers
   // The interface remembers what the program before took; the next one must not be handed unmarked, unfinished packets.
   const tap = openTap({ name: "tap0" });
   try {
-    assertEquals(tap.features, { checksum: false, segmentation: false });
+    assertEquals(tap.features, { checksum: false, segmentation: false, udpSegmentation: false });
     kernelSends(100);
     const done = receiveWhere(tap, isUdp);
     assert(done !== null);

@@ -20,11 +20,17 @@ void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type
 
 /* As Linux: where there are none, nothing is said. */
 static void give_options(struct msghdr *message, size_t *used, int type, const uint8_t *options, size_t length) {
-  if (length == 0 || length > LVLIP_MAX_IP_OPTIONS) return;
-  lvlip_add_control(message, used, IPPROTO_IP, type, options, length);
+  if (length > 0) lvlip_add_control(message, used, IPPROTO_IP, type, options, length);
 }
 
-size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header) {
+size_t lvlip_options_size(const struct lvlip_datagram *header) {
+  bool has_options = (header->flags & (LVLIP_DATAGRAM_OPTIONS | LVLIP_DATAGRAM_ECHOED_OPTIONS)) != 0;
+  if (!has_options || (header->flags & LVLIP_DATAGRAM_ERROR) != 0) return 0;
+  size_t size = (size_t)header->icmp_type + header->icmp_code;
+  return size > LVLIP_MAX_OPTIONS ? 0 : size;
+}
+
+size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header, const uint8_t *options) {
   size_t used = 0;
   if ((header->flags & LVLIP_DATAGRAM_TIMESTAMP) != 0) {
     struct timeval time = {.tv_sec = (time_t)(header->timestamp_us / 1000000),
@@ -45,8 +51,10 @@ size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *h
   if ((header->flags & LVLIP_DATAGRAM_TOS) != 0) {
     lvlip_add_control(message, &used, IPPROTO_IP, IP_TOS, &header->tos, sizeof header->tos);
   }
-  give_options(message, &used, IP_RECVOPTS, header->options, header->options_length);
-  give_options(message, &used, IP_RETOPTS, header->echoed, header->echoed_length);
+  if (lvlip_options_size(header) > 0) {
+    give_options(message, &used, IP_RECVOPTS, options, header->icmp_type);
+    give_options(message, &used, IP_RETOPTS, options + header->icmp_type, header->icmp_code);
+  }
   return used;
 }
 

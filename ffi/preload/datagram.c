@@ -90,18 +90,25 @@ static void give_name(struct msghdr *message, const uint8_t *address, uint16_t p
   message->msg_namelen = length;
 }
 
-/* Takes the next message into the program's pieces, a header into *header; its length without that. */
-static ssize_t take(int fd, struct msghdr *message, int flags, struct lvlip_datagram *header, bool framed) {
-  struct iovec vectors[MAX_PIECES + 1];
+/*
+ * Takes the next message into the program's pieces, a header into *header and the options behind that into `options`; its
+ * length without them. What *header says of the options is what the message was seen to have.
+ */
+static ssize_t take(int fd, struct msghdr *message, int flags, struct lvlip_datagram *header, uint8_t *options,
+                    bool framed) {
+  struct iovec vectors[MAX_PIECES + 2];
+  size_t seen = framed ? lvlip_options_size(header) : 0;
   if (message->msg_iovlen > MAX_PIECES) return fail(EMSGSIZE);
   size_t count = 0;
   if (framed) vectors[count++] = (struct iovec){header, HEADER};
+  if (seen > 0) vectors[count++] = (struct iovec){options, seen};
   for (size_t i = 0; i < message->msg_iovlen; i++) vectors[count++] = message->msg_iov[i];
   struct msghdr plain = {.msg_iov = vectors, .msg_iovlen = count};
   ssize_t length = real->recvmsg(fd, &plain, (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT);
   message->msg_flags = plain.msg_flags & MSG_TRUNC;
   if (length < 0 || !framed) return length;
-  return length < (ssize_t)HEADER ? fail(EAGAIN) : length - (ssize_t)HEADER;
+  if (length < (ssize_t)(HEADER + seen)) return fail(EAGAIN);
+  return length - (ssize_t)(HEADER + seen);
 }
 
 /* The error queue (IP_RECVERR): the message that failed, and what is known of why. */
@@ -109,7 +116,7 @@ static ssize_t take_queued_error(int fd, uint64_t tag, struct msghdr *message, i
   struct lvlip_datagram header;
   ssize_t seen = real->recv(fd, &header, HEADER, MSG_PEEK | MSG_DONTWAIT);
   if (!is_header(&header, seen, tag) || (header.flags & LVLIP_DATAGRAM_QUEUED) == 0) return fail(EAGAIN);
-  ssize_t length = take(fd, message, flags, &header, true);
+  ssize_t length = take(fd, message, flags, &header, NULL, true);
   if (length < 0) return -1;
   struct {
     struct sock_extended_err error;
@@ -122,7 +129,7 @@ static ssize_t take_queued_error(int fd, uint64_t tag, struct msghdr *message, i
               .offender = {.sin_family = AF_INET}};
   memcpy(&report.offender.sin_addr, header.reporter, 4);
   give_name(message, header.address, header.port);
-  size_t used = lvlip_give_control(message, &header);
+  size_t used = lvlip_give_control(message, &header, NULL);
   lvlip_add_control(message, &used, IPPROTO_IP, IP_RECVERR, &report, sizeof report);
   message->msg_controllen = used;
   message->msg_flags |= MSG_ERRQUEUE;
@@ -174,14 +181,16 @@ ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int
       if (again) continue;
       return fail(header.error);
     }
-    ssize_t length = take(fd, message, flags, &header, framed);
+    uint8_t options[LVLIP_MAX_OPTIONS];
+    size_t expected = framed ? lvlip_options_size(&header) : 0;
+    ssize_t length = take(fd, message, flags, &header, options, framed);
     if (length < 0 && errno == EAGAIN) continue;
     if (length < 0) return -1;
     if (framed) {
       /* Another thread took the one that was looked at, and this one is of the other sort: as good as lost. */
-      if (header.magic != LVLIP_DATAGRAM_MAGIC) continue;
+      if (header.magic != LVLIP_DATAGRAM_MAGIC || lvlip_options_size(&header) != expected) continue;
       give_name(message, header.address, header.port);
-      message->msg_controllen = lvlip_give_control(message, &header);
+      message->msg_controllen = lvlip_give_control(message, &header, options);
     } else {
       message->msg_controllen = 0;
       if (name_peer(tag, message) < 0) message->msg_namelen = 0;
@@ -230,8 +239,10 @@ ssize_t lvlip_datagram_strip(int fd, void *buffer, ssize_t length) {
   memcpy(&header, buffer, HEADER);
   if (!is_header(&header, length, tag)) return length;
   if ((header.flags & LVLIP_DATAGRAM_ERROR) != 0) return fail(header.error);
-  memmove(buffer, (char *)buffer + HEADER, (size_t)length - HEADER);
-  return length - (ssize_t)HEADER;
+  size_t front = HEADER + lvlip_options_size(&header);
+  if (length < (ssize_t)front) return 0;
+  memmove(buffer, (char *)buffer + front, (size_t)length - front);
+  return length - (ssize_t)front;
 }
 
 int lvlip_take_datagram_error(int fd, uint64_t tag) {
@@ -258,5 +269,6 @@ int lvlip_datagram_pending(int fd, uint64_t tag) {
   ssize_t length = real->recv(fd, &header, HEADER, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
   errno = saved;
   if (length <= 0) return 0;
-  return (int)(is_header(&header, length, tag) ? length - (ssize_t)HEADER : length);
+  if (!is_header(&header, length, tag)) return (int)length;
+  return (int)(length - (ssize_t)(HEADER + lvlip_options_size(&header)));
 }

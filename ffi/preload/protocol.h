@@ -96,10 +96,12 @@ _Static_assert(sizeof(struct lvlip_interface) == 40, "a row is 40 bytes");
 #define LVLIP_DATAGRAM_QUEUED 16u
 /* The TOS octet is wanted; from a program: is the one to send with. */
 #define LVLIP_DATAGRAM_TOS 32u
-/* The IP options that came are wanted, those to answer with. */
+/* The IP options that came, and those to answer with, follow the header: as many bytes as icmp_type and icmp_code say. */
 #define LVLIP_DATAGRAM_OPTIONS 64u
 #define LVLIP_DATAGRAM_ECHOED_OPTIONS 128u
 #define LVLIP_MAX_IP_OPTIONS 40
+/* Of both. */
+#define LVLIP_MAX_OPTIONS (2 * LVLIP_MAX_IP_OPTIONS)
 
 struct lvlip_datagram {
   uint32_t magic;
@@ -116,14 +118,9 @@ struct lvlip_datagram {
   uint8_t reporter[4];
   uint32_t mtu;
   uint64_t timestamp_us;
-  uint8_t options_length;
-  uint8_t echoed_length;
-  uint8_t options[LVLIP_MAX_IP_OPTIONS];
-  uint8_t echoed[LVLIP_MAX_IP_OPTIONS];
-  uint8_t nothing[6];
 };
 
-_Static_assert(sizeof(struct lvlip_datagram) == 136, "a datagram's header is 136 bytes");
+_Static_assert(sizeof(struct lvlip_datagram) == 48, "a datagram's header is 48 bytes");
 
 /*
  * The tag: 64 bits that a Unix socket keeps in SO_MAX_PACING_RATE, which means nothing there. They survive dup, exec and

@@ -14,17 +14,15 @@ import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
  * | 16 | 4 bytes | address of the other side; from a program: zeros mean the peer that `associate` named |
  * | 20 | 4 bytes | our address that it was sent to; from a program: the one to send from, zeros are the socket's |
  * | 24 | i32 | errno, with `DATAGRAM_FAILED` |
- * | 28 | u8 x 4 | TTL (from a program: 0 is the socket's), ICMP type, ICMP code, TOS |
+ * | 28 | u8 x 4 | TTL (from a program: 0 is the socket's), ICMP type, ICMP code, TOS; see `DATAGRAM_OPTIONS` |
  * | 32 | 4 bytes | who reported the error |
  * | 36 | u32 | the MTU that "fragmentation needed" named |
  * | 40 | u64 | when it came, microseconds since 1970; of an error always, so that it can be told from others |
- * | 48 | u8, u8 | bytes of the IP options that came, and of those to answer with, with `DATAGRAM_OPTIONS` |
- * | 50 | 40 bytes x 2 | these options |
  *
  * From the daemon a header comes when the socket is not connected, when the program asked for what only a header
  * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP, IP_RETOPTS), and with errors. From a program it may always come.
  */
-export const DATAGRAM_HEADER = 136;
+export const DATAGRAM_HEADER = 48;
 export const DATAGRAM_MAGIC = 0x44494c4c; // "LLID"
 
 /** Not a message: the errno that the next call is to answer with. */
@@ -38,24 +36,26 @@ export const DATAGRAM_QUEUED = 16;
 /** The program wants the TOS octet; from a program: the TOS octet to send with is set. */
 export const DATAGRAM_TOS = 32;
 
-/** The program wants the IP options that came (IP_RECVOPTS), those to answer with (IP_RETOPTS). */
+/**
+ * The program wants the IP options that came (IP_RECVOPTS), those to answer with (IP_RETOPTS). In a header: they follow it,
+ * as many bytes as stand in the place of the ICMP type and code.
+ */
 export const DATAGRAM_OPTIONS = 64;
 export const DATAGRAM_ECHOED_OPTIONS = 128;
+const ANY_OPTIONS = DATAGRAM_OPTIONS | DATAGRAM_ECHOED_OPTIONS;
+/** RFC 791 3.1: what an IP header has room for, twice. */
+export const MAX_DATAGRAM_OPTIONS = 80;
 
-const NOTHING = new Uint8Array(0);
-const OPTION_LENGTHS = 48;
-const OPTIONS = 50;
-/** RFC 791 3.1: what a header has room for. */
-const MAX_OPTIONS = 40;
+const NONE = new Uint8Array(0);
 
-/** Writes the header for a message that was received. */
+/** Writes the header for a message that was received; its bytes, with those of the options behind it. */
 export function encodeDatagram(
   view: DataView,
   id: bigint,
   flags: number,
   datagram: Datagram,
   timestampUs: number,
-): void {
+): number {
   const failed = datagram.kind === DATAGRAM_ERROR;
   view.setUint32(0, DATAGRAM_MAGIC, true);
   view.setUint16(4, failed ? flags | DATAGRAM_FAILED : flags, true);
@@ -71,20 +71,26 @@ export function encodeDatagram(
   view.setInt32(32, failed ? datagram.sourceAddress : 0);
   view.setUint32(36, failed ? datagram.mtu : 0, true);
   view.setBigUint64(40, BigInt(Math.round(timestampUs)), true);
-  view.setUint16(OPTION_LENGTHS, 0);
-  if (datagram.ipOptions !== null && !failed) encodeOptions(view, flags, datagram);
+  return DATAGRAM_HEADER + encodeOptions(view, failed ? 0 : flags & ANY_OPTIONS, datagram);
 }
 
-function encodeOptions(view: DataView, flags: number, datagram: Datagram): void {
-  const came = (flags & DATAGRAM_OPTIONS) === 0 ? NOTHING : datagram.ipOptions!;
-  const echoed = (flags & DATAGRAM_ECHOED_OPTIONS) === 0
-    ? NOTHING
-    : echoOptions(datagram.ipOptions!, datagram.localAddress, datagram.receivedAtUs);
-  for (const [index, options] of [came, echoed].entries()) {
-    view.setUint8(OPTION_LENGTHS + index, options.length);
-    const start = view.byteOffset + OPTIONS + index * MAX_OPTIONS;
-    new Uint8Array(view.buffer).set(options, start);
-  }
+/** Writes the options that are wanted behind the header; their bytes. */
+function encodeOptions(
+  view: DataView,
+  wanted: number,
+  { ipOptions, localAddress, receivedAtUs }: Datagram,
+): number {
+  if (ipOptions === null || wanted === 0) return 0;
+  const came = (wanted & DATAGRAM_OPTIONS) === 0 ? NONE : ipOptions;
+  const echoed = (wanted & DATAGRAM_ECHOED_OPTIONS) === 0
+    ? NONE
+    : echoOptions(ipOptions, localAddress, receivedAtUs);
+  view.setUint8(29, came.length);
+  view.setUint8(30, echoed.length);
+  const behind = new Uint8Array(view.buffer, view.byteOffset + DATAGRAM_HEADER);
+  behind.set(came);
+  behind.set(echoed, came.length);
+  return came.length + echoed.length;
 }
 
 /** Writes the header that tells of `errno` alone. */

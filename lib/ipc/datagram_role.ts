@@ -28,6 +28,7 @@ import {
   decodeDatagram,
   encodeDatagram,
   encodeFailure,
+  MAX_DATAGRAM_OPTIONS,
 } from "./datagram_header.ts";
 import { SOCK_SEQPACKET } from "./host.ts";
 import { encodeRecord, OP, RECORD_SIZE } from "./protocol.ts";
@@ -48,7 +49,7 @@ type MessageKind = Exclude<SocketKind, typeof SocketKind.stream>;
 const STATE_OF = { 2: TAG_STATE.datagram, 3: TAG_STATE.icmp, 4: TAG_STATE.raw } as const;
 
 /** Where a message lies on its way: header, then payload. One message at a time. */
-const buffer = new Memory(DATAGRAM_HEADER + DATAGRAM_CAPACITY);
+const buffer = new Memory(DATAGRAM_HEADER + MAX_DATAGRAM_OPTIONS + DATAGRAM_CAPACITY);
 const datagram = new Datagram();
 
 /** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
@@ -213,12 +214,12 @@ export class DatagramRole implements Role {
     // An echo socket of the stack always queues them; the program may not want that.
     if (failed && !this.#queuesErrors) return;
     const bare = this.#connected && this.#wants === 0 && !failed;
-    const header = bare ? 0 : DATAGRAM_HEADER;
+    let header = 0;
     if (!bare) {
       const flags = this.#wants | (failed ? DATAGRAM_QUEUED : 0);
       const isTimed = failed || (flags & DATAGRAM_TIMESTAMP) !== 0;
       const timestampUs = isTimed ? service.host.wallClockUs() - (now - datagram.receivedAtUs) : 0;
-      encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
+      header = encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
     }
     buffer.bytes.set(datagram.bytes.subarray(0, length), header);
     this.#give(client, service, header + length);

@@ -85,10 +85,6 @@ int main(void) {
   FIELD(lvlip_datagram, reporter);
   FIELD(lvlip_datagram, mtu);
   FIELD(lvlip_datagram, timestamp_us);
-  FIELD(lvlip_datagram, options_length);
-  FIELD(lvlip_datagram, echoed_length);
-  FIELD(lvlip_datagram, options);
-  FIELD(lvlip_datagram, echoed);
   printf("}\n");
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/errqueue.h>
@@ -37,6 +38,13 @@ static enum lvlip_state with_peer(uint64_t tag, bool connected) {
   return connected ? alone + 1 : alone;
 }
 
+/* This process has had such a socket: read(2) looks for them from then on. */
+static atomic_bool has_datagrams;
+
+bool lvlip_has_datagrams(void) { return atomic_load_explicit(&has_datagrams, memory_order_relaxed); }
+
+void lvlip_note_datagram(void) { atomic_store_explicit(&has_datagrams, true, memory_order_relaxed); }
+
 int lvlip_datagram_socket(int kind, int protocol, int flags) {
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_SOCKET, 0);
@@ -50,6 +58,7 @@ int lvlip_datagram_socket(int kind, int protocol, int flags) {
     return fail(saved);
   }
   if (fd < 0) return fail(EMFILE);
+  lvlip_note_datagram();
   if ((flags & SOCK_CLOEXEC) == 0) fcntl(fd, F_SETFD, 0);
   if ((flags & SOCK_NONBLOCK) != 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   return fd;

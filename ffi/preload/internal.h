@@ -228,6 +228,9 @@ ssize_t lvlip_end_of_stream(int fd, uint64_t tag);
 /* ---- datagram.c ---- */
 
 /* protocol: of a raw socket; the others know theirs. */
+/* Whether this process may hold a datagram socket: one that it made, or that it began with as inetd's servers do. */
+bool lvlip_has_datagrams(void);
+void lvlip_note_datagram(void);
 int lvlip_datagram_socket(int kind, int protocol, int flags);
 int lvlip_datagram_connect(int fd, uint64_t tag, const struct sockaddr *address, socklen_t length);
 ssize_t lvlip_datagram_receive(int fd, uint64_t tag, struct msghdr *message, int flags);

@@ -43,6 +43,9 @@ __attribute__((constructor)) static void set_up(void) {
   remember("LVLIP_SOCKET", socket_line, sizeof socket_line);
   remember("LVLIP_PASS", pass_line, sizeof pass_line);
   if (pass_line[0] != '\0') pass = strtoull(strchr(pass_line, '=') + 1, NULL, 16);
+  for (int fd = 0; fd <= 2; fd++) {
+    if (is_datagram(lvlip_tag(fd))) lvlip_note_datagram();
+  }
   /* The C library's resolver would ask name servers through the kernel. /etc/hosts stays its business, the rest is ours. */
   __nss_configure_lookup("hosts", "files");
   errno = saved;

@@ -44,15 +44,32 @@ static ssize_t after_read(int fd, void *buffer, ssize_t count, size_t wanted) {
   return errno == EINVAL ? fail(ENOTCONN) : reset(tag);
 }
 
+static ssize_t receive_message(int fd, struct msghdr *message, int flags);
+
+/* A datagram whose header would leave no room in a small buffer; only programs that have such sockets are slowed. */
+static bool reads_datagram(int fd) {
+  if (!lvlip_has_datagrams()) return false;
+  uint64_t tag = lvlip_tag(fd);
+  return tag != 0 && is_datagram(tag);
+}
+
+static ssize_t read_datagram(int fd, const struct iovec *vectors, int count) {
+  struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vectors, .msg_iovlen = (size_t)count};
+  return receive_message(fd, &message, 0);
+}
+
 EXPORT ssize_t read(int fd, void *buffer, size_t length) {
+  if (reads_datagram(fd)) return read_datagram(fd, &(struct iovec){buffer, length}, 1);
   return after_read(fd, buffer, real->read(fd, buffer, length), length);
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size) {
+  if (length <= size && reads_datagram(fd)) return read_datagram(fd, &(struct iovec){buffer, length}, 1);
   return after_read(fd, buffer, real->__read_chk(fd, buffer, length, size), length);
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *vectors, int count) {
+  if (reads_datagram(fd)) return read_datagram(fd, vectors, count);
   ssize_t result = real->readv(fd, vectors, count);
   if (result <= 0) return after_read(fd, NULL, result, 1);
   if (count > 0 && vectors[0].iov_len >= sizeof(struct lvlip_datagram)) {

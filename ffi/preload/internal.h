@@ -250,8 +250,7 @@ int lvlip_datagram_pending(int fd, uint64_t tag);
 /* Puts one control message behind those that are there, if it fits. */
 void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size);
 /* What the program asked for with IP_RECVTTL, IP_RECVTOS, IP_PKTINFO, IP_RETOPTS and SO_TIMESTAMP, which the daemon
- * remembers; `options`: what follows the header, see below. The
- * bytes used. */
+ * remembers; `options`: what follows the header, see below. The bytes used. */
 size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header, const uint8_t *options);
 /* Bytes of IP options between the header and the message. */
 size_t lvlip_options_size(const struct lvlip_datagram *header);

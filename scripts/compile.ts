@@ -12,8 +12,8 @@ const lock = join(root, "dist", "runtime.lock");
 const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
 
 /**
- * The heap's young generation may grow to 4 MB instead of 16: the data path allocates next to nothing, and with 1,000
- * connections open the daemon is some 5 MB smaller, at the same throughput.
+ * The heap's young generation may grow to 4 MB instead of 16: the data path allocates next to nothing, and with 10,000
+ * idle connections the daemon has 170 MB instead of 199, at the same throughput.
  */
 const V8_FLAGS = ["--max-semi-space-size=4"];
 

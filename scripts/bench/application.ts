@@ -15,7 +15,7 @@ const BUDGET = 8;
 /** Does what can be done for one handle; true if there is more at once. */
 export type Turn = (handle: number, now: number) => boolean;
 
-/** Sink, source, echo and close, on the stack's own calls: nothing is copied but what is sent. */
+/** Sink, source, echo and close, on the stack's own calls: only the echo copies anything. */
 export class Application implements Pick<LoopParts["server"], "event" | "ready" | "work" | "close"> {
   deadline = Infinity;
   /** Told what epoll reported of descriptors that are not the device's. */
@@ -25,7 +25,6 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
   readonly #turns = new Map<number, Turn>();
   #queue: number[] = [];
   readonly #queued = new Set<number>();
-  readonly #chunk = new Uint8Array(CHUNK);
   readonly #slices = new Slices();
 
   constructor(readonly stack: Stack, address: number) {
@@ -105,8 +104,10 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
 
   readonly #source: Turn = (handle, now) => {
     for (let i = 0; i < BUDGET; i++) {
-      const count = this.stack.send(handle, this.#chunk, 0, CHUNK, now);
-      if (count < 0) return this.#over(handle, count, now);
+      // What it makes it makes where it is sent from; here, nothing.
+      const room = this.stack.reserve(handle, CHUNK, this.#slices);
+      if (room <= 0) return this.#over(handle, room === 0 ? -EAGAIN : room, now);
+      this.stack.commit(handle, room, now);
     }
     return true;
   };

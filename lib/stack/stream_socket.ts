@@ -78,6 +78,7 @@ export function acceptStream(core: Core, socket: StreamSocket): number {
   accepted.ttl = socket.ttl;
   accepted.tos = socket.tos;
   connection.socket = accepted;
+  connection.tcb.isHeld = true;
   // What arrived before it was accepted is there to be read.
   core.sockets.markReady(accepted);
   return accepted.handle;

@@ -1,7 +1,8 @@
 import { PSH, type TcpHeader } from "../wire/tcp.ts";
+import { countsBuffers, measureRatio } from "./receive_memory.ts";
 import { distance } from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
-import { growWindow, receiveWindow, wantedWindow } from "./window.ts";
+import { fullSpace, growWindow, receiveWindow, wantedWindow } from "./window.ts";
 
 /** Below this many bytes a segment says nothing about the sender's MSS. */
 const MIN_SEGMENT = 88;
@@ -30,11 +31,12 @@ function inQuickAck(tcb: Tcb): boolean {
 }
 
 /** Learns what a full segment of the peer carries. `seg` may be several that the device put together. */
-function measureSegment(tcb: Tcb, taken: number, seg: TcpHeader): void {
+export function measureSegment(tcb: Tcb, taken: number, seg: TcpHeader): void {
   const { rcv, ack } = tcb;
   const push = (seg.flags & PSH) !== 0;
   const length = seg.gsoSize > 0 ? Math.min(taken, seg.gsoSize) : taken;
   if (length >= rcv.mss) {
+    if (length !== rcv.mss) measureRatio(tcb, taken);
     rcv.mss = Math.min(length, tcb.settings.mss);
   } else if (length >= MIN_SEGMENT - 40 && !push && rcv.mss === 0) {
     rcv.mss = length;
@@ -71,8 +73,10 @@ export function checkAck(tcb: Tcb, now: number): void {
   const { ack, rcv } = tcb;
   if (!ack.scheduled || ack.now) return;
   const unacknowledged = distance(rcv.nxt, rcv.wup);
+  // Linux waits when the right edge would not move: reading will move it, and tell.
+  const announced = countsBuffers(tcb) ? rcv.wnd : receiveWindow(tcb);
   const secondSegment = unacknowledged > rcv.mss &&
-    (distance(rcv.nxt, rcv.readSeq) < tcb.user.lowWater || wantedWindow(tcb) >= receiveWindow(tcb));
+    (distance(rcv.nxt, rcv.readSeq) < tcb.user.lowWater || wantedWindow(tcb) >= announced);
   if (secondSegment || inQuickAck(tcb) || tcb.outOfOrder.count > 0) ack.now = true;
   else delayAck(tcb, now);
 }
@@ -146,7 +150,7 @@ export function afterRead(tcb: Tcb, copied: number): void {
   }
   if (copied === 0 || tcb.finReceived) return;
   const current = receiveWindow(tcb);
-  if (2 * current > rcv.limit) return;
+  if (2 * current > fullSpace(tcb)) return;
   const wanted = wantedWindow(tcb);
   if (wanted > 0 && wanted >= 2 * current) ack.now = true;
 }

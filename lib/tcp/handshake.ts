@@ -41,6 +41,7 @@ export function initializeSend(tcb: Tcb, iss: number, now: number): void {
 /** RFC 9293 3.10.1, OPEN, active. */
 export function openActive(tcb: Tcb, iss: number, now: number): void {
   initializeSend(tcb, iss, now);
+  tcb.isHeld = true;
   selectInitialWindow(tcb, tcb.linkMss, tcb.settings.windowScaling);
   updateSendMss(tcb);
   tcb.cwnd = 1;

@@ -11,9 +11,8 @@ const SLOW_START_RATIO = 2;
 const AVOIDANCE_RATIO = 1.2;
 /** The first segments of a connection go out as the initial window lets them (RFC 6928). */
 const UNPACED_SEGMENTS = 10;
-/** A burst that the device cuts has the bytes of about a millisecond, but this many segments at least. */
+/** A burst that the device cuts has the bytes of about a millisecond, but `gsoMinSegments` at least. */
 const BURSTS_PER_SECOND = 1024;
-const MIN_BURST_SEGMENTS = 2;
 const MAX_BURST_BYTES = 65536;
 /** Near peers get larger bursts: the largest, halved for every 512 us of the least round trip (tcp_tso_rtt_log 9). */
 const RTT_SHIFT = 9;
@@ -81,5 +80,5 @@ export function burstSegments(tcb: Tcb): number {
   let bytes = tcb.pacingRate / BURSTS_PER_SECOND;
   if (halvings < 32) bytes += MAX_BURST_BYTES / 2 ** Math.floor(halvings);
   const segments = Math.floor(Math.min(bytes, MAX_BURST_BYTES) / snd.mss);
-  return Math.min(Math.max(segments, MIN_BURST_SEGMENTS), settings.gsoMaxSegments);
+  return Math.min(Math.max(segments, settings.gsoMinSegments), settings.gsoMaxSegments);
 }

@@ -1,11 +1,19 @@
 import { CWR, FIN, type TcpHeader } from "../wire/tcp.ts";
-import { dataReceived, enterQuickAck, scheduleAck } from "./ack_policy.ts";
+import { dataReceived, enterQuickAck, measureSegment, scheduleAck } from "./ack_policy.ts";
+import { charge, countsBuffers, hasMemory } from "./receive_memory.ts";
 import { advance, distance, earlier, geq, gt, later, leq, lt } from "./seq.ts";
 import { EVENT_FIN, EVENT_READABLE, State } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { timestampOf } from "./timestamps.ts";
 import { toCloseWait, toClosing, toTimeWait } from "./transitions.ts";
-import { measureReceiveRtt, noteReceiveRtt, receiveWindow } from "./window.ts";
+import {
+  clampWindow,
+  growWindow,
+  makeRoomBehindGap,
+  measureReceiveRtt,
+  noteReceiveRtt,
+  receiveWindow,
+} from "./window.ts";
 
 /** RFC 3168 6.1.3: Congestion Experienced. */
 const CE = 3;
@@ -32,14 +40,33 @@ export function receiveText(tcb: Tcb, seg: TcpHeader, now: number): void {
     scheduleAck(tcb);
     return;
   }
-  // RFC 9293 3.10.7.4: segments are trimmed to the window.
   const from = later(seg.seq, rcv.nxt);
-  const to = earlier(end, windowEnd);
   if (from !== seg.seq) noteDsack(tcb, seg.seq, rcv.nxt);
+  if (countsBuffers(tcb) && refuses(tcb, from, end, windowEnd)) return;
+  // RFC 9293 3.10.7.4: segments are trimmed to the window, unless they are taken whole or not at all.
+  const to = countsBuffers(tcb) ? end : earlier(end, windowEnd);
   const offset = seg.payloadOffset + distance(from, seg.seq);
   if (from === rcv.nxt) takeInOrder(tcb, seg, from, to, offset, now);
   else takeOutOfOrder(tcb, seg, from, to, offset);
   if (to !== end) scheduleAck(tcb);
+}
+
+/** The window is closed, or memory is: the text in [from, end) does not get in (tcp_data_queue). */
+function refuses(tcb: Tcb, from: number, end: number, windowEnd: number): boolean {
+  const { rcv, receiveBuffer } = tcb;
+  if (from === windowEnd) {
+    enterQuickAck(tcb);
+    scheduleAck(tcb);
+    return true;
+  }
+  const isNext = from === rcv.nxt;
+  // With nothing to read the connection could not go on: then even what is too large is taken.
+  const isAlone = isNext && receiveBuffer.length === 0;
+  if (hasMemory(tcb, isAlone ? distance(end, from) : 0)) return false;
+  clampWindow(tcb);
+  rcv.noMemory = isNext;
+  tcb.ack.now = true;
+  return !isAlone;
 }
 
 function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset: number, now: number): void {
@@ -48,6 +75,7 @@ function takeInOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset:
   if (seg.isPlaced) receiveBuffer.advance(length);
   else receiveBuffer.write(seg.memory!.bytes, offset, length);
   rcv.nxt = to;
+  charge(tcb, length);
   const hadGap = outOfOrder.count > 0;
   if (hadGap) joinOutOfOrder(tcb, from);
   totals.bytesReceived += distance(rcv.nxt, from);
@@ -77,10 +105,20 @@ function takeOutOfOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offs
   noteOverlap(tcb, from, to);
   receiveBuffer.writeAt(distance(from, rcv.readSeq), seg.memory!.bytes, offset, distance(to, from));
   if (outOfOrder.add(from, to) >= 0) noteRecent(tcb, from);
+  if (countsBuffers(tcb)) holdBehindGap(tcb, distance(to, from), seg);
   // RFC 5681 4.2: a duplicate ACK at once.
   enterQuickAck(tcb);
   scheduleAck(tcb);
   tcb.ack.now = true;
+}
+
+/** Linux's accounts of a segment that came out of order (tcp_data_queue_ofo). */
+function holdBehindGap(tcb: Tcb, length: number, seg: TcpHeader): void {
+  measureSegment(tcb, length, seg);
+  charge(tcb, length);
+  // Without SACK only the same window again makes a duplicate ACK (RFC 5681 2).
+  if (tcb.options.sack) growWindow(tcb, length);
+  makeRoomBehindGap(tcb);
 }
 
 /** RFC 2883 4.2: what of [from, to) lies in the out-of-order data already: the first such piece is reported. */
@@ -149,6 +187,11 @@ export function receiveFin(tcb: Tcb, seg: TcpHeader, now: number): void {
   if ((seg.flags & FIN) === 0) {
     takeFinAfterGap(tcb, now);
     return;
+  }
+  if (countsBuffers(tcb) && !hasMemory(tcb, 0)) {
+    // It needs none of its own, but what follows it would (tcp_data_queue).
+    rcv.noMemory = true;
+    tcb.ack.now = true;
   }
   if (tcb.finReceived) {
     // The peer did not get our ACK of its FIN.

@@ -6,7 +6,8 @@ import { isEarly } from "./fast_open.ts";
 import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
 import { answerUnacceptable, challengeAck } from "./invalid.ts";
 import { noteDsack, receiveFin, receiveText } from "./receive.ts";
-import { advance, earlier, geq, gt, lt, segmentLength } from "./seq.ts";
+import { countsBuffers } from "./receive_memory.ts";
+import { advance, distance, earlier, geq, gt, lt, segmentLength } from "./seq.ts";
 import { canReceive, isSynchronized, State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { type TimeWait, TimeWaitAnswer, timeWaitArrives } from "./time_wait.ts";
@@ -74,7 +75,8 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   }
   const end = advance(seg.seq, length);
   const edge = advance(rcv.nxt, acceptedWindow(tcb));
-  const isInside = lt(seg.seq, edge) || (seg.seq === edge && countsAtEdge(tcb, seg));
+  const isInside = (lt(seg.seq, edge) || (seg.seq === edge && countsAtEdge(tcb, seg))) &&
+    !isTooLong(tcb, distance(advance(seg.seq, seg.payloadLength), edge));
   if (geq(end, rcv.wup) && isInside) {
     tcb.timestamps.lastEcho = seg.timestamps ? seg.timestampEcho : 0;
     return true;
@@ -89,6 +91,14 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     answerUnacceptable(tcb, length, now);
   }
   return false;
+}
+
+/**
+ * `beyond`: how far the text goes beyond the window. Where text is not trimmed to it, as much as the window allows and more
+ * is taken only while nothing is unread (tcp_sequence).
+ */
+function isTooLong(tcb: Tcb, beyond: number): boolean {
+  return beyond > 0 && countsBuffers(tcb) && tcb.receiveBuffer.length > 0;
 }
 
 /**

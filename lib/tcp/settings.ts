@@ -31,6 +31,12 @@ export interface TcpSettings {
   /** Receive buffer to begin with and its largest size when it tunes itself. */
   receiveBuffer: number;
   receiveBufferMax: number;
+  /**
+   * What fills the receive buffer: "bytes" of text, of which it holds as many as it says; or "linux", the memory of
+   * Linux's socket buffers, twice as much, in windows that follow from it (receive_memory.ts). There a segment that goes
+   * beyond the window is taken or refused whole: taken when nothing is unread (tcp_sequence).
+   */
+  receiveMemory: "bytes" | "linux";
   /** Send buffer to begin with and its largest size when it tunes itself. */
   sendBuffer: number;
   sendBufferMax: number;
@@ -86,6 +92,8 @@ export interface TcpSettings {
   invalidRateLimitUs: number;
   /** Segments of one transmission when the device cuts them; 1: no segmentation offload. */
   gsoMaxSegments: number;
+  /** The fewest that such a transmission is made for, however slow the flow; `net.ipv4.tcp_min_tso_segs`. */
+  gsoMinSegments: number;
   /** Answer a full accept queue with a reset instead of silence; `net.ipv4.tcp_abort_on_overflow`. */
   abortOnOverflow: boolean;
   /**
@@ -116,6 +124,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   frto: true,
   receiveBuffer: 65536,
   receiveBufferMax: 6 << 20,
+  receiveMemory: "bytes",
   sendBuffer: 256 << 10,
   sendBufferMax: 4 << 20,
   notSentLowWater: 0,
@@ -146,6 +155,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   slowStartAfterIdle: true,
   invalidRateLimitUs: 500_000,
   gsoMaxSegments: 1,
+  gsoMinSegments: 2,
   abortOnOverflow: false,
   fastOpen: 3,
   pacing: false,

@@ -56,6 +56,7 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_fin_timeout: count("finTimeoutUs", SECOND),
   tcp_max_tw_buckets: count("maxTimeWaits"),
   tcp_slow_start_after_idle: flag("slowStartAfterIdle"),
+  tcp_min_tso_segs: number((n) => n > 0 ? { gsoMinSegments: n } : null),
   tcp_invalid_ratelimit: count("invalidRateLimitUs", MS),
   tcp_abort_on_overflow: flag("abortOnOverflow"),
   tcp_syncookies: count("synCookies"),

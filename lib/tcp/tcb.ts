@@ -12,6 +12,7 @@ import { Chronograph } from "./chronograph.ts";
 import { MtuProbe } from "./mtu_probe.ts";
 import type { FastOpen } from "./fast_open.ts";
 import { PacingState } from "./pacing.ts";
+import { DEFAULT_RATIO } from "./receive_memory.ts";
 import { RetransmitQueue } from "./retransmit_queue.ts";
 import { RttEstimator } from "./rtt.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -60,12 +61,19 @@ export class ReceiveVariables {
   wnd = 0;
   /** RCV.NXT when we last announced the window. */
   wup = 0;
+  /** The farthest right edge that was ever announced (RFC 7323 2.4). */
+  edge = 0;
   /** The shift of the windows that we send (RFC 7323). */
   scale = 0;
   /** Sequence number of the first byte the application has not read. */
   readSeq = 0;
   /** Bytes the application may leave unread before the window closes; tunes itself. */
   limit = 0;
+  /** With Linux's accounting: memory in use, and how much of it is text, in 256ths. */
+  memory = 0;
+  ratio = DEFAULT_RATIO;
+  /** The last segment found no memory: the window is closed, even if that takes back what was announced. */
+  noMemory = false;
   /** The application fixed `limit` (SO_RCVBUF). */
   limitFixed = false;
   /** The window opens no further than this, growing as data shows to be well packed (Linux's rcv_ssthresh). */
@@ -257,6 +265,8 @@ export class Tcb implements CongestionView {
   passive = false;
   /** The peer has acknowledged our SYN-ACK, but TCP_DEFER_ACCEPT waits for data. */
   handshakeAcked = false;
+  /** A program has it: it opened or accepted the connection. */
+  isHeld = false;
   /** No program holds it any more: it ends when TCP's duties are done. */
   orphan = false;
   /** The application closed its sending side: a FIN follows the last byte. */

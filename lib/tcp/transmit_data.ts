@@ -180,8 +180,6 @@ function sizeOfNew(tcb: Tcb, unsent: number, quota: number, push: boolean): numb
   return bytes;
 }
 
-/** Linux's tcp_min_tso_segs. */
-const LEAST_BURST = 2;
 const LARGEST_BURST = 65_536;
 /** Round trips up to this long let bursts be larger: those of a local network are over before they could hurt. */
 const NEAR_UNIT_US = 512;
@@ -193,12 +191,12 @@ const FAR = 32;
  */
 function autosizedBurst(tcb: Tcb, mss: number): number {
   const { rtt, settings, queue } = tcb;
-  if (settings.gsoMaxSegments <= LEAST_BURST || rtt.srttUs === 0) return settings.gsoMaxSegments;
+  if (settings.gsoMaxSegments <= settings.gsoMinSegments || rtt.srttUs === 0) return settings.gsoMaxSegments;
   const ahead = tcb.cwnd < tcb.ssthresh / 2 ? 2 : 1.2;
   let bytes = (ahead * mss * Math.max(tcb.cwnd, queue.packetsOut) * 1e6) / rtt.srttUs / 1024;
   const distanceUnits = Math.floor(rtt.minRttUs / NEAR_UNIT_US);
   if (distanceUnits < FAR) bytes += LARGEST_BURST / 2 ** distanceUnits;
-  return Math.max(LEAST_BURST, Math.min(settings.gsoMaxSegments, Math.floor(bytes / mss)));
+  return Math.min(settings.gsoMaxSegments, Math.max(settings.gsoMinSegments, Math.floor(bytes / mss)));
 }
 
 /** Nagle's algorithm in Minshall's form (RFC 9293 3.7.4), and TCP_CORK: a small segment has to wait. */

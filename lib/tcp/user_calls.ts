@@ -4,6 +4,7 @@ import { Limit } from "./chronograph.ts";
 import { afterRead } from "./ack_policy.ts";
 import { restartAfterIdle } from "./cwnd_use.ts";
 import { releaseSyn } from "./fast_open.ts";
+import { uncharge } from "./receive_memory.ts";
 import { advance, gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
@@ -135,6 +136,7 @@ export function consume(tcb: Tcb, n: number, now: number): void {
 
 function wasRead(tcb: Tcb, n: number, now: number): void {
   tcb.rcv.readSeq = advance(tcb.rcv.readSeq, n);
+  uncharge(tcb, n);
   if (tcb.rcv.urgent && !gt(tcb.rcv.up, tcb.rcv.readSeq)) tcb.rcv.urgent = false;
   // Bytes placed beyond a gap keep the memory; what lies beyond the peer's FIN does not.
   if (tcb.receiveBuffer.length === 0 && tcb.outOfOrder.count === 0) tcb.receiveBuffer.release();

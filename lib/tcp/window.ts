@@ -1,5 +1,6 @@
 import { probedMss } from "./mtu_probe.ts";
-import { advance, distance, gt } from "./seq.ts";
+import { countsBuffers, memoryFor, memoryLimit, windowFrom } from "./receive_memory.ts";
+import { advance, distance, gt, later } from "./seq.ts";
 import { State } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -17,10 +18,14 @@ export function receiveWindow(tcb: Tcb): number {
   return Math.max(0, distance(advance(rcv.wup, rcv.wnd), rcv.nxt));
 }
 
-/** What is taken of what the peer sends: what was announced; or, where the field could not say it, what there is room for. */
+/**
+ * What is taken of what the peer sends: what was announced; or, where the field could not say it, what there is room for;
+ * or, where the window may have shrunk, what it once was (RFC 7323 2.4).
+ */
 export function acceptedWindow(tcb: Tcb): number {
   const announced = receiveWindow(tcb);
   const { settings, rcv, passive, state } = tcb;
+  if (countsBuffers(tcb)) return Math.max(0, distance(rcv.edge, rcv.nxt));
   // A listener has no buffer for those that are half open (FreeBSD's syncache).
   const hasBuffer = !passive || state !== State.SYN_RECEIVED;
   return settings.bsd && rcv.scale === 0 && hasBuffer ? Math.max(announced, freeSpace(tcb)) : announced;
@@ -28,11 +33,15 @@ export function acceptedWindow(tcb: Tcb): number {
 
 /** Room in the receive buffer, and the most that it may have. */
 function freeSpace(tcb: Tcb): number {
+  if (countsBuffers(tcb)) return Math.max(0, windowFrom(tcb, memoryLimit(tcb) - tcb.rcv.memory));
   return Math.max(0, tcb.rcv.limit - tcb.receiveBuffer.length);
 }
 
-function fullSpace(tcb: Tcb): number {
-  return tcb.user.windowClamp > 0 ? Math.min(tcb.user.windowClamp, tcb.rcv.limit) : tcb.rcv.limit;
+/** The largest window that the receive buffer has room for. */
+export function fullSpace(tcb: Tcb): number {
+  const { rcv, user } = tcb;
+  const space = countsBuffers(tcb) ? windowFrom(tcb, memoryLimit(tcb)) : rcv.limit;
+  return user.windowClamp > 0 ? Math.min(user.windowClamp, space) : space;
 }
 
 /**
@@ -51,6 +60,7 @@ export function selectInitialWindow(tcb: Tcb, mss: number, scaling: boolean): vo
   rcv.wnd = Math.min(space, MAX_FIELD);
   rcv.ssthresh = rcv.wnd;
   rcv.wup = rcv.nxt;
+  rcv.edge = advance(rcv.nxt, rcv.wnd);
   rcv.space = Math.min(rcv.wnd, 10 * settings.mss);
 }
 
@@ -65,7 +75,8 @@ export function wantedWindow(tcb: Tcb): number {
   const mss = Math.min(rcv.mss > 0 ? rcv.mss : tcb.settings.mss, full);
   if (mss <= 0) return 0;
   if (free < full >> 1) {
-    // Half the buffer is in use: no silly windows.
+    // Half the buffer is in use: no silly windows; and on Linux no haste, for reading will announce more.
+    if (countsBuffers(tcb)) tcb.ack.quick = 0;
     free -= free % (1 << rcv.scale);
     if (free < full >> 4 || free < mss) return 0;
   }
@@ -85,6 +96,13 @@ function roundUp(bytes: number, shift: number): number {
 /** Decides the window that the segment being built announces, remembers it, and returns the header's 16-bit field. */
 export function announceWindow(tcb: Tcb): number {
   const { rcv } = tcb;
+  if (rcv.noMemory) {
+    // Linux's ICSK_ACK_NOMEM: what would come now would be lost.
+    rcv.noMemory = false;
+    rcv.wnd = 0;
+    rcv.wup = rcv.nxt;
+    return 0;
+  }
   const current = receiveWindow(tcb);
   let window = wantedWindow(tcb);
   // RFC 9293 3.8.6: a receiver should not shrink the window: the right edge never moves left.
@@ -92,13 +110,14 @@ export function announceWindow(tcb: Tcb): number {
     window = roundUp(current, rcv.scale);
     // But each rounding promises a little more. Beyond what there is room for it is rounded down (RFC 7323 2.4), or a
     // peer of tiny segments could fill the memory.
-    if (distance(rcv.nxt, rcv.readSeq) + window >= rcv.limit + (1 << rcv.scale)) {
+    if (!countsBuffers(tcb) && distance(rcv.nxt, rcv.readSeq) + window >= rcv.limit + (1 << rcv.scale)) {
       window = (current >> rcv.scale) << rcv.scale;
     }
   }
   window = Math.min(window, rcv.scale === 0 ? MAX_FIELD : MAX_FIELD << rcv.scale);
   rcv.wnd = window;
   rcv.wup = rcv.nxt;
+  rcv.edge = later(rcv.edge, advance(rcv.wup, window));
   return window >> rcv.scale;
 }
 
@@ -109,6 +128,12 @@ export function growWindow(tcb: Tcb, length: number): void {
   if (room <= 0) return;
   rcv.ssthresh += Math.min(room, Math.max(2 * tcb.settings.mss, 2 * length));
   tcb.ack.quick |= 1;
+}
+
+/** Memory ran out: the window begins small again, and opens as what comes shows to fit (tcp_clamp_window). */
+export function clampWindow(tcb: Tcb): void {
+  tcb.ack.quick = 0;
+  tcb.rcv.ssthresh = Math.min(fullSpace(tcb), 2 * tcb.settings.mss);
 }
 
 /** Without timestamps the receiver takes the time of one window of data for its round-trip time. */
@@ -140,15 +165,31 @@ export function tuneReceiveBuffer(tcb: Tcb, now: number): void {
   if (rcv.rttUs === 0 || now - rcv.copiedAtUs < rcv.rttUs) return;
   const copied = distance(rcv.readSeq, rcv.copiedSeq);
   if (copied > rcv.space) {
-    if (!rcv.limitFixed) {
-      let window = copied * 2 + 16 * settings.mss;
-      window += 2 * Math.floor((window * (copied - rcv.space)) / rcv.space);
-      rcv.limit = Math.max(rcv.limit, Math.min(window, settings.receiveBufferMax));
-    }
+    let window = copied * 2 + 16 * settings.mss;
+    window += 2 * Math.floor((window * (copied - rcv.space)) / rcv.space);
+    growReceiveBuffer(tcb, window);
     rcv.space = copied;
   }
   rcv.copiedSeq = rcv.readSeq;
   rcv.copiedAtUs = now;
+}
+
+function growReceiveBuffer(tcb: Tcb, window: number): void {
+  const { rcv, settings } = tcb;
+  if (rcv.limitFixed) return;
+  const most = settings.receiveBufferMax;
+  const limit = countsBuffers(tcb) ? Math.min(memoryFor(tcb, window), most) >> 1 : Math.min(window, most);
+  rcv.limit = Math.max(rcv.limit, limit);
+}
+
+/**
+ * What waits behind a gap fills the receive buffer, and the application cannot read it: there is room for it besides
+ * what the application reads in a round trip (tcp_rcvbuf_grow). Not before a program has accepted the connection.
+ */
+export function makeRoomBehindGap(tcb: Tcb): void {
+  const { rcv, outOfOrder } = tcb;
+  if (!tcb.isHeld || outOfOrder.count === 0) return;
+  growReceiveBuffer(tcb, 2 * rcv.space + distance(outOfOrder.right(outOfOrder.count - 1), rcv.nxt));
 }
 
 /** The largest segment that we ask the peer for (RFC 9293 3.7.1): what the MTU allows, or less (TCP_MAXSEG). */

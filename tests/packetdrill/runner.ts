@@ -18,6 +18,7 @@ import { FREEBSD_DEFAULTS, googleDefaults, type Settings } from "./sysctls.ts";
 import { infoSymbols, tcpInfoNames } from "./tcp_info.ts";
 import { BadFrame } from "./wire.ts";
 import { SocketName } from "../../lib/stack/socket_types.ts";
+import { SocketOption, SOL_SOCKET } from "../../lib/tcp/options.ts";
 import { State, stateName } from "../../lib/tcp/state.ts";
 
 export interface RunResult {
@@ -288,6 +289,9 @@ class ScriptRun implements Kernel {
       for (const [name, value] of tcpInfoNames(this.machine.info(descriptor.handle))) {
         this.#names.set(name, value);
       }
+      for (const [name, option] of SOCKET_MEMORY) {
+        this.#names.set(name, this.machine.stack.getOption(descriptor.handle, SOL_SOCKET, option));
+      }
     }
     runPython(code, this.#names, (line) => this.#trace(`             ${line}`));
   }
@@ -305,6 +309,12 @@ class ScriptRun implements Kernel {
     return flow === undefined || packet.type !== "tcp" ? packet : flow.mapOutbound(packet);
   }
 }
+
+/** What packetdrill gives the code in scripts of SO_MEMINFO, and where else it is told. */
+const SOCKET_MEMORY: [string, number][] = [
+  ["SK_MEMINFO_RCVBUF", SocketOption.RCVBUF],
+  ["SK_MEMINFO_SNDBUF", SocketOption.SNDBUF],
+];
 
 /** FreeBSD makes a receive buffer a multiple of the segment size, rounding up. */
 function roundReceiveBuffer(settings: Settings, mss: number): Settings {

@@ -101,7 +101,7 @@ export function googleDefaults(): Settings {
     tcp_ecn: "0",
     tcp_mtu_probing: "0",
   };
-  const settings: Settings = { hystart: "linux" };
+  const settings: Settings = { hystart: "linux", receiveMemory: "linux" };
   for (const [name, value] of Object.entries(values)) {
     Object.assign(settings, sysctlEffect(`net.ipv4.${name}`, value).settings);
   }

@@ -12,6 +12,11 @@ Deno.test("sysctls of handshakes", () => {
   assertEquals(linuxSysctl("net.ipv4.tcp_abort_on_overflow", "1"), { abortOnOverflow: true });
 });
 
+Deno.test("how few segments a burst may have", () => {
+  assertEquals(linuxSysctl("net.ipv4.tcp_min_tso_segs", "4"), { gsoMinSegments: 4 });
+  assertEquals(linuxSysctl("net.ipv4.tcp_min_tso_segs", "0"), null);
+});
+
 Deno.test("every name in the list is known; no other is", () => {
   for (const name of SYSCTL_NAMES) assertEquals(linuxSysctl(name, "cubic") === undefined, false, name);
   assertEquals(linuxSysctl("net.ipv4.tcp_nonsense", "1"), undefined);

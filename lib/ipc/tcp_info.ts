@@ -1,7 +1,7 @@
 import type { TcpInfo } from "../stack/stack.ts";
 
-/** Bytes of Linux's `struct tcp_info` as of 6.6, in which what is not known here stays 0. */
-export const TCP_INFO_SIZE = 240;
+/** Bytes of Linux's `struct tcp_info` as of 7.0, in which what is not known here stays 0. */
+export const TCP_INFO_SIZE = 280;
 
 type NumericField = { [K in keyof TcpInfo]: TcpInfo[K] extends number ? K : never }[keyof TcpInfo];
 
@@ -47,6 +47,7 @@ const LAYOUT: readonly (readonly [field: NumericField, offset: number, size: 1 |
   ["tcpi_data_segs_out", 156, 4],
   ["tcpi_busy_time", 168, 8],
   ["tcpi_delivered", 192, 4],
+  ["tcpi_delivered_ce", 196, 4],
   ["tcpi_bytes_sent", 200, 8],
   ["tcpi_bytes_retrans", 208, 8],
   ["tcpi_dsack_dups", 216, 4],
@@ -54,6 +55,13 @@ const LAYOUT: readonly (readonly [field: NumericField, offset: number, size: 1 |
   ["tcpi_rcv_ooopack", 224, 4],
   ["tcpi_snd_wnd", 228, 4],
   ["tcpi_rcv_wnd", 232, 4],
+  ["tcpi_received_ce", 248, 4],
+  ["tcpi_delivered_e1_bytes", 252, 4],
+  ["tcpi_delivered_e0_bytes", 256, 4],
+  ["tcpi_delivered_ce_bytes", 260, 4],
+  ["tcpi_received_e1_bytes", 264, 4],
+  ["tcpi_received_e0_bytes", 268, 4],
+  ["tcpi_received_ce_bytes", 272, 4],
 ];
 
 const MAX_UINT32 = 0xffff_ffff;
@@ -67,5 +75,6 @@ export function encodeTcpInfo(info: TcpInfo, view: DataView): void {
     else if (size === 4) view.setUint32(offset, Math.min(value, MAX_UINT32), true);
     else view.setBigUint64(offset, value > Number.MAX_SAFE_INTEGER ? MAX_UINT64 : BigInt(value), true);
   }
+  view.setUint8(276, info.tcpi_ecn_mode | info.tcpi_accecn_opt_seen << 2 | info.tcpi_accecn_fail_mode << 4);
   view.setUint8(6, (info.tcpi_snd_wscale & 15) | (info.tcpi_rcv_wscale & 15) << 4);
 }

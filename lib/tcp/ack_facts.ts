@@ -18,7 +18,7 @@ export const Fact = {
   DSACK: 64,
   /** A D-SACK for a tail loss probe. */
   DSACK_PROBE: 128,
-  /** ECN-Echo (RFC 3168). */
+  /** ECN-Echo (RFC 3168), or more CE marks (RFC 9768). */
   ECE: 256,
   /** The window variables were updated. */
   WINDOW_UPDATE: 512,
@@ -28,6 +28,8 @@ export const Fact = {
   SET_TIMER: 2048,
   /** A retransmission was found to be lost. */
   LOST_RETRANS: 4096,
+  /** TS.Recent moved on: it was no ACK that another one overtook. */
+  TIMESTAMP_ADVANCED: 8192,
 } as const;
 
 /** What one acknowledgment told. One object, reused: an ACK allocates nothing. */
@@ -42,6 +44,8 @@ export class AckFacts {
   /** `delivered` as it was when the latest of the newly acknowledged was sent: tells rounds apart. */
   sentAtDelivered = 0;
   newlyDelivered = 0;
+  /** Bytes newly acknowledged or SACKed. */
+  deliveredBytes = 0;
   newlyLost = 0;
   /** When the first and last of the newly acknowledged were sent; -1: none. */
   firstAckedUs = -1;
@@ -61,7 +65,7 @@ export class AckFacts {
     this.deliveredBefore = tcb.recovery.delivered;
     this.lostBefore = tcb.recovery.lost;
     this.sentAtDelivered = 0;
-    this.newlyDelivered = this.newlyLost = 0;
+    this.newlyDelivered = this.deliveredBytes = this.newlyLost = 0;
     this.firstAckedUs =
       this.lastAckedUs =
       this.firstSackedUs =

@@ -67,7 +67,7 @@ export function dataReceived(tcb: Tcb, length: number, seg: TcpHeader, now: numb
 
 /**
  * Decides whether the ACK that is owed goes now or later: now for every second full segment (RFC 9293 3.8.6.3), while
- * out-of-order data is held (RFC 5681 4.2), and in quick-ACK mode.
+ * out-of-order data is held (RFC 5681 4.2), when the ECN field changed (RFC 9768 3.2.2.5.1), and in quick-ACK mode.
  */
 export function checkAck(tcb: Tcb, now: number): void {
   const { ack, rcv } = tcb;
@@ -77,7 +77,8 @@ export function checkAck(tcb: Tcb, now: number): void {
   const announced = countsBuffers(tcb) ? rcv.wnd : receiveWindow(tcb);
   const secondSegment = unacknowledged > rcv.mss &&
     (distance(rcv.nxt, rcv.readSeq) < tcb.user.lowWater || wantedWindow(tcb) >= announced);
-  if (secondSegment || inQuickAck(tcb) || tcb.outOfOrder.count > 0) ack.now = true;
+  const isUrgent = tcb.outOfOrder.count > 0 || (tcb.accurateEcn !== null && tcb.accurateEcn.isUrgent);
+  if (secondSegment || inQuickAck(tcb) || isUrgent) ack.now = true;
   else delayAck(tcb, now);
 }
 

@@ -1,4 +1,5 @@
 import { ECE, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { takeFeedback } from "./accurate_ecn_feedback.ts";
 import { AckFacts, Fact } from "./ack_facts.ts";
 import { noteLimit } from "./chronograph.ts";
 import { processProbeAck } from "./loss_probe.ts";
@@ -50,7 +51,7 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     facts.flags |= Fact.UNA_ADVANCED;
     recovery.retransmits = 0;
   }
-  updateRecent(tcb, seg, now);
+  if (updateRecent(tcb, seg, now)) facts.flags |= Fact.TIMESTAMP_ADVANCED;
   if (updateWindow(tcb, seg)) facts.flags |= Fact.WINDOW_UPDATE;
   if (seg.payloadLength > 0 || (seg.flags & 3) !== 0) facts.flags |= Fact.DATA;
   echoCongestion(tcb, seg);
@@ -94,6 +95,7 @@ function updateWindow(tcb: Tcb, seg: TcpHeader): boolean {
 
 /** Nothing was in flight: the ACK can open the window, answer a probe, or show by a D-SACK that nothing was lost. */
 function nothingOutstanding(tcb: Tcb, seg: TcpHeader, now: number): void {
+  if (tcb.accurateEcn !== null) takeFeedback(tcb, tcb.accurateEcn, seg, facts);
   if ((facts.flags & Fact.DSACK) !== 0) fastRetransmitAlert(tcb, facts, 0, now);
   rearmWindowProbe(tcb, now);
   if (tcb.recovery.tlpActive) processProbeAck(tcb, seg.ack, facts, now);
@@ -102,6 +104,7 @@ function nothingOutstanding(tcb: Tcb, seg: TcpHeader, now: number): void {
 function outstandingAck(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { recovery } = tcb;
   cleanQueue(tcb, seg, now);
+  if (tcb.accurateEcn !== null) takeFeedback(tcb, tcb.accurateEcn, seg, facts);
   updateReorderingWindow(tcb, facts);
   if (recovery.tlpActive) processProbeAck(tcb, seg.ack, facts, now);
   let duplicate = 0;
@@ -126,6 +129,7 @@ function finishAck(tcb: Tcb, now: number): void {
   const { recovery } = tcb;
   facts.newlyDelivered = recovery.delivered - facts.deliveredBefore;
   facts.newlyLost = recovery.lost - facts.lostBefore;
+  if (tcb.options.ecn && (facts.flags & Fact.ECE) !== 0) recovery.deliveredCe += facts.newlyDelivered;
   adjustWindow(tcb, facts, now);
   updatePacingRate(tcb);
   tuneSendBuffer(tcb);
@@ -173,6 +177,7 @@ function takeAcked(tcb: Tcb, ack: number, now: number): number {
     if (size > tcb.mtuProbe.proven) tcb.mtuProbe.proven = size;
     if ((node.flags & SACKED) === 0) {
       recovery.delivered += count;
+      facts.deliveredBytes += distance(whole ? node.end : ack, node.seq);
       rackAdvance(tcb, node, now);
     }
     facts.flags |= node.seq === snd.iss && tcb.snd.una === snd.iss ? Fact.SYN_ACKED : Fact.DATA_ACKED;

@@ -1,4 +1,5 @@
-import { ACK, CWR, ECE, SYN, TcpHeader } from "../wire/tcp.ts";
+import { ACK, AE, CWR, ECE, SYN, TcpHeader } from "../wire/tcp.ts";
+import { aceOf } from "./accurate_ecn.ts";
 import { openPassive } from "./handshake.ts";
 import { EVER_RETRANSMITTED } from "./retransmit_queue.ts";
 import { advance } from "./seq.ts";
@@ -29,7 +30,7 @@ export function fillCookieSynAck(tcb: Tcb, syn: TcpHeader, iss: number, out: Tcp
     // Without a timestamp there is nowhere to keep what else was offered: then it is not agreed on.
     syn.sackPermitted = false;
     syn.windowScale = -1;
-    syn.flags &= ~(ECE | CWR);
+    syn.flags &= ~(AE | ECE | CWR);
   }
   openPassive(tcb, syn, iss, now);
   out.clearOptions();
@@ -44,7 +45,7 @@ export function fillCookieSynAck(tcb: Tcb, syn: TcpHeader, iss: number, out: Tcp
 function optionBits(tcb: Tcb): number {
   const { options, snd } = tcb;
   return (options.windowScaling ? snd.scale : SCALE_MASK) | (options.sack ? SACK_BIT : 0) |
-    (options.ecn ? ECN_BIT : 0);
+    (options.ecn || tcb.accurateEcn !== null ? ECN_BIT : 0);
 }
 
 /** The latest time not after `clock` whose low bits are `bits`: timestamps never run backwards (RFC 7323 5.4). */
@@ -75,7 +76,8 @@ export function openFromCookie(tcb: Tcb, ack: TcpHeader, iss: number, mss: numbe
     syn.timestampValue = ack.timestampValue;
     syn.sackPermitted = (bits & SACK_BIT) !== 0;
     syn.windowScale = scale === SCALE_MASK ? -1 : scale;
-    if ((bits & ECN_BIT) !== 0) syn.flags |= ECE | CWR;
+    // RFC 9768 5.1: an ACK that tells how our SYN-ACK arrived shows that Accurate ECN was agreed on.
+    if ((bits & ECN_BIT) !== 0) syn.flags |= aceOf(ack.flags) > 1 ? AE | ECE | CWR : ECE | CWR;
     if (!settings.timestamps || (syn.sackPermitted && !settings.sack)) return false;
     if (syn.windowScale >= 0 && !settings.windowScaling) return false;
   }

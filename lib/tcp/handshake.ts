@@ -1,6 +1,7 @@
 import { ECONNREFUSED } from "../errno.ts";
 import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
-import { ACK, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, AE, CWR, ECE, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { acceptSyn, acceptSynAck, thirdAckArrives } from "./accurate_ecn.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { scheduleAck } from "./ack_policy.ts";
 import { fastOpenAnswered } from "./fast_open.ts";
@@ -53,6 +54,7 @@ export function openPassive(tcb: Tcb, syn: TcpHeader, iss: number, now: number):
   initializeSend(tcb, iss, now);
   tcb.passive = true;
   synchronize(tcb, syn, now);
+  acceptSyn(tcb, syn);
   agreeOnEcn(tcb, syn, (syn.flags & (ECE | CWR)) === (ECE | CWR));
   selectInitialWindow(
     tcb,
@@ -92,10 +94,11 @@ function synchronize(tcb: Tcb, syn: TcpHeader, now: number): void {
   updateSendMss(tcb);
 }
 
-/** RFC 3168 6.1.1 */
+/** RFC 3168 6.1.1, if not on Accurate ECN. */
 function agreeOnEcn(tcb: Tcb, syn: TcpHeader, offered: boolean): void {
-  // A SYN that arrives with ECT or CE shows a network or host that sets bits it should not.
-  tcb.options.ecn = tcb.settings.ecn !== 0 && offered && syn.ecn === 0;
+  // A SYN that arrives with ECT or CE shows a network or host that sets bits it should not, if it is of RFC 3168's kind.
+  const isPlausible = syn.ecn === 0 || (syn.flags & AE) !== 0;
+  tcb.options.ecn = tcb.accurateEcn === null && tcb.settings.ecn !== 0 && offered && isPlausible;
 }
 
 /** RFC 9293 3.10.7.3, SYN-SENT STATE */
@@ -132,7 +135,9 @@ function echoesOurs(tcb: Tcb, seg: TcpHeader, now: number): boolean {
 
 function synAckArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
   const { rcv } = tcb;
-  agreeOnEcn(tcb, seg, tcb.settings.ecn === 1 && (seg.flags & (ECE | CWR)) === ECE);
+  const { ecn } = tcb.settings;
+  acceptSynAck(tcb, seg);
+  agreeOnEcn(tcb, seg, (ecn === 1 || ecn === 3 || ecn === 4) && (seg.flags & (ECE | CWR)) === ECE);
   if (!tcb.options.windowScaling) rcv.scale = 0;
   acknowledge(tcb, seg, now);
   establish(tcb, now);
@@ -150,6 +155,7 @@ function synAckArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
 
 /** RFC 9293 3.5, figure 8: both sides opened at once. */
 function simultaneousOpen(tcb: Tcb, seg: TcpHeader): void {
+  acceptSyn(tcb, seg);
   agreeOnEcn(tcb, seg, (seg.flags & (ECE | CWR)) === (ECE | CWR));
   if (!tcb.options.windowScaling) tcb.rcv.scale = 0;
   tcb.state = State.SYN_RECEIVED;
@@ -166,6 +172,7 @@ export function synReceivedAck(tcb: Tcb, seg: TcpHeader, now: number): boolean {
     tcb.intents.resetSeq = seg.ack;
     return false;
   }
+  if (tcb.accurateEcn !== null && (seg.flags & SYN) === 0) thirdAckArrives(tcb, tcb.accurateEcn, seg);
   acknowledge(tcb, seg, now);
   establish(tcb, now);
   return true;

@@ -1,3 +1,4 @@
+import { Codepoint } from "./accurate_ecn.ts";
 import { SSTHRESH_INFINITE } from "./congestion/congestion_control.ts";
 import { Limit } from "./chronograph.ts";
 import { distance } from "./seq.ts";
@@ -53,6 +54,7 @@ export interface TcpInfo {
   tcpi_data_segs_in: number;
   tcpi_data_segs_out: number;
   tcpi_delivered: number;
+  tcpi_delivered_ce: number;
   tcpi_bytes_sent: number;
   tcpi_bytes_retrans: number;
   tcpi_dsack_dups: number;
@@ -64,6 +66,18 @@ export interface TcpInfo {
   tcpi_busy_time: number;
   tcpi_rwnd_limited: number;
   tcpi_sndbuf_limited: number;
+  /** Accurate ECN: segments received with CE, and bytes by codepoint, delivered and received. */
+  tcpi_received_ce: number;
+  tcpi_delivered_e1_bytes: number;
+  tcpi_delivered_e0_bytes: number;
+  tcpi_delivered_ce_bytes: number;
+  tcpi_received_e1_bytes: number;
+  tcpi_received_e0_bytes: number;
+  tcpi_received_ce_bytes: number;
+  /** 0: no ECN, 1: RFC 3168's, 2: accurate, 3: asked for, not answered yet. */
+  tcpi_ecn_mode: number;
+  tcpi_accecn_opt_seen: number;
+  tcpi_accecn_fail_mode: number;
   /** Bytes the application has not read, and bytes not yet acknowledged or sent. */
   receiveQueue: number;
   sendQueue: number;
@@ -95,7 +109,8 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_probes: recovery.probesOut,
     tcpi_backoff: rtt.backoff,
     tcpi_options: (options.timestamps ? TIMESTAMPS : 0) | (options.sack ? SACK : 0) |
-      (options.windowScaling ? WSCALE : 0) | (options.ecn ? ECN : 0) | (tcb.ecnSeen ? ECN_SEEN : 0) |
+      (options.windowScaling ? WSCALE : 0) | (options.ecn || tcb.accurateEcn !== null ? ECN : 0) |
+      (tcb.ecnSeen ? ECN_SEEN : 0) |
       (tcb.fastOpen?.tookSynData ? SYN_DATA : 0),
     tcpi_snd_wscale: snd.scale,
     tcpi_rcv_wscale: rcv.scale,
@@ -133,6 +148,7 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_data_segs_in: totals.dataSegmentsIn,
     tcpi_data_segs_out: totals.dataSegmentsOut,
     tcpi_delivered: recovery.delivered,
+    tcpi_delivered_ce: recovery.deliveredCe,
     tcpi_bytes_sent: totals.bytesSent,
     tcpi_bytes_retrans: totals.bytesRetransmitted,
     tcpi_dsack_dups: totals.dsackDups,
@@ -143,8 +159,36 @@ export function info(tcb: Tcb, now: number): TcpInfo {
     tcpi_busy_time: tcb.chronograph.spent(Limit.NONE, now),
     tcpi_rwnd_limited: tcb.chronograph.spent(Limit.WINDOW, now),
     tcpi_sndbuf_limited: tcb.chronograph.spent(Limit.BUFFER, now),
+    ...accurateEcnInfo(tcb),
     receiveQueue: tcb.receiveBuffer.length,
     sendQueue: tcb.sendBuffer.length,
     congestion: tcb.congestion.name,
   };
+}
+
+const NOTHING_COUNTED = [0, 0, 0, 0];
+const EcnMode = { NONE: 0, RFC3168: 1, ACCURATE: 2, PENDING: 3 } as const;
+
+function accurateEcnInfo(tcb: Tcb) {
+  const { accurateEcn } = tcb;
+  const delivered = accurateEcn?.deliveredBytes ?? NOTHING_COUNTED;
+  const received = accurateEcn?.receivedBytes ?? NOTHING_COUNTED;
+  return {
+    tcpi_received_ce: accurateEcn?.receivedCe ?? 0,
+    tcpi_delivered_e1_bytes: delivered[Codepoint.ECT1],
+    tcpi_delivered_e0_bytes: delivered[Codepoint.ECT0],
+    tcpi_delivered_ce_bytes: delivered[Codepoint.CE],
+    tcpi_received_e1_bytes: received[Codepoint.ECT1],
+    tcpi_received_e0_bytes: received[Codepoint.ECT0],
+    tcpi_received_ce_bytes: received[Codepoint.CE],
+    tcpi_ecn_mode: ecnMode(tcb),
+    tcpi_accecn_opt_seen: accurateEcn?.optionSeen ?? 0,
+    tcpi_accecn_fail_mode: accurateEcn?.failures ?? 0,
+  };
+}
+
+function ecnMode(tcb: Tcb): number {
+  if (tcb.accurateEcn !== null) return EcnMode.ACCURATE;
+  if (tcb.options.ecn) return EcnMode.RFC3168;
+  return tcb.state === State.SYN_SENT && tcb.settings.ecn === 3 ? EcnMode.PENDING : EcnMode.NONE;
 }

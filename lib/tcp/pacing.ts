@@ -1,3 +1,4 @@
+import { mostSegments } from "./accurate_ecn.ts";
 import { lt } from "./seq.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -75,10 +76,11 @@ export function dataPaced(tcb: Tcb, bytes: number, now: number): void {
 /** The most segments that one burst may have. */
 export function burstSegments(tcb: Tcb): number {
   const { settings, rtt, snd } = tcb;
-  if (!isPaced(tcb) || settings.gsoMaxSegments === 1) return settings.gsoMaxSegments;
+  const most = mostSegments(tcb);
+  if (!isPaced(tcb) || most === 1) return most;
   const halvings = rtt.minRttUs === Infinity ? 32 : rtt.minRttUs / (1 << RTT_SHIFT);
   let bytes = tcb.pacingRate / BURSTS_PER_SECOND;
   if (halvings < 32) bytes += MAX_BURST_BYTES / 2 ** Math.floor(halvings);
   const segments = Math.floor(Math.min(bytes, MAX_BURST_BYTES) / snd.mss);
-  return Math.min(Math.max(segments, settings.gsoMinSegments), settings.gsoMaxSegments);
+  return Math.min(Math.max(segments, settings.gsoMinSegments), most);
 }

@@ -1,4 +1,5 @@
 import { CWR, FIN, type TcpHeader } from "../wire/tcp.ts";
+import { textArrivesAgain } from "./accurate_ecn.ts";
 import { dataReceived, enterQuickAck, measureSegment, scheduleAck } from "./ack_policy.ts";
 import { charge, countsBuffers, hasMemory } from "./receive_memory.ts";
 import { advance, distance, earlier, geq, gt, later, leq, lt } from "./seq.ts";
@@ -28,8 +29,7 @@ export function receiveText(tcb: Tcb, seg: TcpHeader, now: number): void {
   measureRtt(tcb, seg, now);
   if (leq(end, rcv.nxt)) {
     // All of it was here before: a retransmission that was not needed. Say so (RFC 2883), at once.
-    noteDsack(tcb, seg.seq, end);
-    enterQuickAck(tcb);
+    repeated(tcb, seg.seq, end);
     scheduleAck(tcb);
     return;
   }
@@ -154,6 +154,13 @@ export function noteDsack(tcb: Tcb, left: number, right: number): void {
   tcb.dsackPending = true;
   tcb.dsackLeft = left;
   tcb.dsackRight = right;
+}
+
+/** What was here before came again: a D-SACK (RFC 2883), at once. */
+export function repeated(tcb: Tcb, left: number, right: number): void {
+  if (tcb.accurateEcn !== null) textArrivesAgain(tcb, tcb.accurateEcn, left);
+  noteDsack(tcb, left, right);
+  enterQuickAck(tcb);
 }
 
 /** RFC 3168 6.1.3: CE is echoed until the sender says CWR. */

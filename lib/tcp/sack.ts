@@ -118,6 +118,7 @@ function tagNode(tcb: Tcb, node: SentSegment, facts: AckFacts, now: number): voi
   queue.unmark(node, RETRANSMITTED);
   queue.unmark(node, LOST);
   recovery.delivered += node.count;
+  facts.deliveredBytes += distance(node.end, node.seq);
   facts.sentAtDelivered = Math.max(facts.sentAtDelivered, node.deliveredBefore);
   facts.flags |= Fact.DATA_SACKED;
   if (first || gt(node.end, recovery.highestSacked)) recovery.highestSacked = node.end;

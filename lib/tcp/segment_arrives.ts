@@ -1,11 +1,12 @@
 import { ECONNREFUSED, ECONNRESET, EPIPE } from "../errno.ts";
 import { ACK, FIN, RST, SYN, type TcpHeader, URG } from "../wire/tcp.ts";
+import { countArrival, synArrivesAgain } from "./accurate_ecn.ts";
 import { acknowledge, isFinAcked } from "./acknowledge.ts";
-import { checkAck, enterQuickAck } from "./ack_policy.ts";
+import { checkAck } from "./ack_policy.ts";
 import { isEarly } from "./fast_open.ts";
 import { repeatSynAck, synReceivedAck, synSentArrives } from "./handshake.ts";
 import { answerUnacceptable, challengeAck } from "./invalid.ts";
-import { noteDsack, receiveFin, receiveText } from "./receive.ts";
+import { receiveFin, receiveText, repeated } from "./receive.ts";
 import { countsBuffers } from "./receive_memory.ts";
 import { advance, distance, earlier, geq, gt, lt, segmentLength } from "./seq.ts";
 import { canReceive, isSynchronized, State } from "./state.ts";
@@ -50,12 +51,18 @@ function otherStateArrives(tcb: Tcb, seg: TcpHeader, now: number): void {
     else if (tcb.settings.rfc5961) challengeAck(tcb, now);
     // RFC 793 3.9: a SYN in the window is an error.
     else resetConnection(tcb, ECONNRESET);
+    if (tcb.accurateEcn !== null) synArrivesAgain(tcb, tcb.accurateEcn, seg);
     return;
   }
+  // RFC 9768 3.2.1: every acceptable segment counts.
+  if (tcb.accurateEcn !== null) countArrival(tcb, tcb.accurateEcn, seg);
   // fifth, check the ACK field
   if (!checkAckField(tcb, seg, now)) return;
   // Our SYN-ACK may have been lost: this is another ACK of the peer's SYN, as Linux sends it.
-  if (isSyn) repeated(tcb, seg, advance(seg.seq, 1));
+  if (isSyn) {
+    acknowledgeAgain(tcb, seg, advance(seg.seq, 1));
+    if (tcb.accurateEcn !== null) synArrivesAgain(tcb, tcb.accurateEcn, seg);
+  }
   // sixth, check the URG bit
   if ((seg.flags & URG) !== 0) urgentArrives(tcb, seg);
   // seventh, process the segment text
@@ -85,8 +92,7 @@ function checkSequence(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   if ((seg.flags & SYN) !== 0) challengeAck(tcb, now);
   else {
     if (length > 0 && lt(seg.seq, rcv.nxt)) {
-      enterQuickAck(tcb);
-      noteDsack(tcb, seg.seq, earlier(end, rcv.nxt));
+      repeated(tcb, seg.seq, earlier(end, rcv.nxt));
     }
     answerUnacceptable(tcb, length, now);
   }
@@ -191,14 +197,12 @@ function textArrives(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   }
   if (canReceive(tcb.state)) receiveText(tcb, seg, now);
   // After the peer's FIN there can be no text: it is a repetition (or nonsense) and gets an ACK.
-  else if (tcb.finReceived) repeated(tcb, seg, end);
+  else if (tcb.finReceived) acknowledgeAgain(tcb, seg, end);
   return true;
 }
 
-/** What was here before came again: a D-SACK, at once. */
-function repeated(tcb: Tcb, seg: TcpHeader, end: number): void {
-  noteDsack(tcb, seg.seq, end);
-  enterQuickAck(tcb);
+function acknowledgeAgain(tcb: Tcb, seg: TcpHeader, end: number): void {
+  repeated(tcb, seg.seq, end);
   tcb.ack.scheduled = true;
 }
 

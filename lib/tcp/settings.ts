@@ -10,10 +10,17 @@ export interface TcpSettings {
   timestamps: boolean;
   /** Window scaling (RFC 7323); `net.ipv4.tcp_window_scaling`. */
   windowScaling: boolean;
-  /** ECN (RFC 3168): 0 never, 1 ask for it and accept it, 2 accept it when asked; `net.ipv4.tcp_ecn`. */
+  /**
+   * ECN (RFC 3168): 0 never, 1 ask for it and accept it, 2 accept it when asked. Accurate ECN (RFC 9768) is accepted from
+   * 3 on: 3 ask for it, 4 ask for RFC 3168's, 5 ask for none; `net.ipv4.tcp_ecn`.
+   */
   ecn: number;
   /** How many retransmissions of our SYN still ask for ECN (RFC 3168 6.1.1.1); Linux has none, FreeBSD one. */
   ecnSynRetries: number;
+  /** When Accurate ECN's option is sent: 0 never, 1 when needed, 2 always, 3 even if it gets lost; `tcp_ecn_option`. */
+  ecnOption: number;
+  /** With 1: at least so many times a round trip; `tcp_ecn_option_beacon`. */
+  ecnOptionBeacon: number;
   /** "cubic" (RFC 9438) or "reno" (RFC 5681). */
   congestion: string;
   /** How CUBIC's slow start ends before a loss: "rfc9406" (HyStart++) or "linux" (the HyStart of 2011, as Linux has it). */
@@ -74,6 +81,8 @@ export interface TcpSettings {
   mtuProbeBase: number;
   mtuProbeFloor: number;
   synRetries: number;
+  /** So many retransmissions of our SYN go without backing off, as Linux's 4 do; RFC 6298 5.5 has none; `tcp_syn_linear_timeouts`. */
+  synLinearTimeouts: number;
   synAckRetries: number;
   /** Retransmissions of one segment before the connection is given up; `net.ipv4.tcp_retries2`. */
   retries: number;
@@ -115,6 +124,8 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   windowScaling: true,
   ecn: 2,
   ecnSynRetries: 0,
+  ecnOption: 2,
+  ecnOptionBeacon: 3,
   congestion: "cubic",
   hystart: "rfc9406",
   initialWindow: 10,
@@ -143,6 +154,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   mtuProbeBase: 1024,
   mtuProbeFloor: 48,
   synRetries: 6,
+  synLinearTimeouts: 0,
   synAckRetries: 5,
   retries: 15,
   orphanRetries: 8,

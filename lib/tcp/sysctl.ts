@@ -32,8 +32,9 @@ const SYSCTLS: Record<string, Mapping> = {
   tcp_dsack: flag("dsack"),
   tcp_timestamps: flag("timestamps"),
   tcp_window_scaling: flag("windowScaling"),
-  // From 3 on it is Accurate ECN (RFC 9768), which is not here.
-  tcp_ecn: number((n) => n <= 2 ? { ecn: n } : null),
+  tcp_ecn: number((n) => n <= 5 ? { ecn: n } : null),
+  tcp_ecn_option: number((n) => n <= 3 ? { ecnOption: n } : null),
+  tcp_ecn_option_beacon: number((n) => n <= 3 ? { ecnOptionBeacon: n } : null),
   tcp_ecn_fallback: number((n) => ({ ecnSynRetries: n === 0 ? Infinity : 0 })),
   tcp_rfc1337: flag("rfc1337"),
   tcp_congestion_control: (value) =>
@@ -47,6 +48,7 @@ const SYSCTLS: Record<string, Mapping> = {
     threeSizes(value, (initial, max) => ({ receiveBuffer: Math.floor(initial / 2), receiveBufferMax: max })),
   tcp_wmem: (value) => threeSizes(value, (initial, max) => ({ sendBuffer: initial, sendBufferMax: max })),
   tcp_syn_retries: count("synRetries"),
+  tcp_syn_linear_timeouts: count("synLinearTimeouts"),
   tcp_synack_retries: count("synAckRetries"),
   tcp_retries2: count("retries"),
   tcp_orphan_retries: number((n) => ({ orphanRetries: n || 8 })),

@@ -7,6 +7,7 @@ import {
   SSTHRESH_INFINITE,
 } from "./congestion/congestion_control.ts";
 import { createCongestionControl } from "./congestion/algorithms.ts";
+import type { AccurateEcn } from "./accurate_ecn.ts";
 import { NewReno } from "./congestion/newreno.ts";
 import { Chronograph } from "./chronograph.ts";
 import { MtuProbe } from "./mtu_probe.ts";
@@ -166,6 +167,8 @@ export class RecoveryState {
   /** End of the highest SACKed segment. */
   highestSacked = 0;
   delivered = 0;
+  /** Of these, how many arrived with CE, as the peer tells (RFC 9768: s.cep); by RFC 3168 all that an ECN-Echo acknowledged. */
+  deliveredCe = 0;
   lost = 0;
   retransmits = 0;
   probesOut = 0;
@@ -310,6 +313,8 @@ export class Tcb implements CongestionView {
   ecnEcho = false;
   ecnCwr = false;
   ecnSeen = false;
+  /** RFC 9768; null: it was not agreed on. */
+  accurateEcn: AccurateEcn | null = null;
 
   /** Of the segment that `nextSegment` gave last: how the device is to cut it, bytes; 0: not at all. */
   gsoSize = 0;

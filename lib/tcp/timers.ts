@@ -129,7 +129,7 @@ function transmitTimerExpired(tcb: Tcb, now: number): void {
 
 /** RFC 6298 5.4-5.7 */
 function retransmitExpired(tcb: Tcb, now: number): void {
-  const { recovery, rtt, queue } = tcb;
+  const { recovery, rtt, queue, settings } = tcb;
   if (queue.packetsOut === 0) {
     disarmTransmitTimer(tcb);
     return;
@@ -145,8 +145,8 @@ function retransmitExpired(tcb: Tcb, now: number): void {
     enterLoss(tcb, now);
   }
   recovery.retransmits++;
-  rtt.backoff++;
   // RFC 6298 5.5: doubled for the retransmission that is due now.
+  if (tcb.state !== State.SYN_SENT || recovery.retransmits > settings.synLinearTimeouts) rtt.backoff++;
   armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + retransmitDelay(tcb, now));
 }
 

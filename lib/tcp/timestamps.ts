@@ -40,14 +40,14 @@ function isReorderedAck(tcb: Tcb, seg: TcpHeader, now: number): boolean {
 
 /**
  * RFC 7323 4.3: takes TS.Recent from a segment that begins at or before what we last acknowledged. Only once its ACK is
- * known to be good: what an attacker sends must not move it.
+ * known to be good: what an attacker sends must not move it. True if it is later than before.
  */
-export function updateRecent(tcb: Tcb, seg: TcpHeader, now: number): void {
+export function updateRecent(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   const { timestamps, options, rcv } = tcb;
-  if (!options.timestamps || !seg.timestamps || gt(seg.seq, rcv.wup)) return;
-  if (
-    ((seg.timestampValue - timestamps.recent) | 0) < 0 && now - timestamps.recentAtUs <= RECENT_LIFETIME_US
-  ) return;
+  if (!options.timestamps || !seg.timestamps || gt(seg.seq, rcv.wup)) return false;
+  const advance = (seg.timestampValue - timestamps.recent) | 0;
+  if (advance < 0 && now - timestamps.recentAtUs <= RECENT_LIFETIME_US) return false;
   timestamps.recent = seg.timestampValue;
   timestamps.recentAtUs = now;
+  return advance > 0;
 }

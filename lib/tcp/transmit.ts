@@ -1,5 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
 import type { TcpHeader } from "../wire/tcp.ts";
+import { planOption } from "./accurate_ecn.ts";
 import { isEarly, isSynHeld } from "./fast_open.ts";
 import { dataPaced, mustPace } from "./pacing.ts";
 import { gt } from "./seq.ts";
@@ -19,6 +20,7 @@ export function nextSegment(tcb: Tcb, out: TcpHeader, slices: Slices, now: numbe
   tcb.gsoSize = 0;
   out.urgentPointer = 0;
   out.ecn = 0;
+  if (tcb.accurateEcn !== null) planOption(tcb, tcb.accurateEcn, now);
   const sent = decide(tcb, out, slices, now);
   if (sent) account(tcb, slices.length, now);
   updateDeadline(tcb);

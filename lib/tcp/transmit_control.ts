@@ -1,5 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
-import { ACK, CWR, ECE, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { ACK, ECE, FIN, RST, SYN, type TcpHeader } from "../wire/tcp.ts";
+import { fillFeedback, fillSynAck, flagsOfSyn, reflection } from "./accurate_ecn.ts";
 import { ackSent } from "./ack_policy.ts";
 import { fillSackBlocks } from "./receive.ts";
 import { fillFastOpen, fillSynData } from "./fast_open.ts";
@@ -15,7 +16,7 @@ const MAX_FIELD = 65535;
 
 /** What every segment of a synchronized connection carries: ACK, window, timestamps, SACK blocks. */
 export function fillHeader(tcb: Tcb, out: TcpHeader, seq: number, flags: number, now: number): void {
-  const { rcv, options, timestamps } = tcb;
+  const { rcv, options, timestamps, dsackPending } = tcb;
   out.seq = seq;
   out.ack = rcv.nxt;
   out.flags = flags | ACK | (tcb.ecnEcho && options.ecn ? ECE : 0);
@@ -25,10 +26,11 @@ export function fillHeader(tcb: Tcb, out: TcpHeader, seq: number, flags: number,
     out.timestampValue = timestampOf(tcb, now);
     out.timestampEcho = timestamps.recent;
   }
-  if (options.sack && (tcb.outOfOrder.count > 0 || tcb.dsackPending)) {
+  if (options.sack && (tcb.outOfOrder.count > 0 || dsackPending)) {
     // Forty bytes of options: three blocks beside timestamps, else four.
     fillSackBlocks(tcb, out, options.timestamps ? 3 : 4);
   }
+  if (tcb.accurateEcn !== null) fillFeedback(tcb, tcb.accurateEcn, out, dsackPending, now);
   tcb.totals.lastAckSentUs = now;
   ackSent(tcb);
 }
@@ -37,7 +39,8 @@ export function sendAck(tcb: Tcb, out: TcpHeader, now: number): boolean {
   const { intents, snd } = tcb;
   const again = intents.finAgain && tcb.state === State.CLOSING;
   intents.finAgain = false;
-  fillHeader(tcb, out, again ? advance(snd.nxt, -1) : snd.nxt, again ? FIN : 0, now);
+  const flags = reflection(tcb) | (again ? FIN : 0);
+  fillHeader(tcb, out, again ? advance(snd.nxt, -1) : snd.nxt, flags, now);
   return true;
 }
 
@@ -90,7 +93,7 @@ export function sendSyn(tcb: Tcb, out: TcpHeader, slices: Slices, now: number): 
 
 /** The header of the SYN or SYN-ACK: what we offer, or what of the peer's offer we agree on. */
 export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
-  const { snd, rcv, settings, options, recovery } = tcb;
+  const { snd, rcv, settings, options } = tcb;
   const isAnswer = tcb.state === State.SYN_RECEIVED;
   out.seq = snd.iss;
   out.ack = isAnswer ? rcv.nxt : 0;
@@ -106,8 +109,8 @@ export function fillSyn(tcb: Tcb, out: TcpHeader, now: number): void {
   }
   const scaling = isAnswer ? options.windowScaling : settings.windowScaling;
   out.windowScale = scaling ? rcv.scale : -1;
-  if (isAnswer ? options.ecn : settings.ecn === 1 && recovery.retransmits <= settings.ecnSynRetries) {
-    out.flags |= isAnswer ? ECE : ECE | CWR;
-  }
   fillFastOpen(tcb, out);
+  if (!isAnswer) out.flags |= flagsOfSyn(tcb);
+  else if (tcb.accurateEcn !== null) fillSynAck(tcb, tcb.accurateEcn, out);
+  else if (options.ecn) out.flags |= ECE;
 }

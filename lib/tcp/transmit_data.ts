@@ -1,5 +1,6 @@
 import type { Slices } from "../buffer/memory.ts";
 import { CWR, FIN, PSH, type TcpHeader } from "../wire/tcp.ts";
+import { mostSegments } from "./accurate_ecn.ts";
 import { dataSent } from "./ack_policy.ts";
 import { noteLimit } from "./chronograph.ts";
 import { probeSent, probeSize } from "./mtu_probe.ts";
@@ -12,6 +13,7 @@ import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { armWindowProbe, rearmRetransmit, scheduleLossProbe } from "./timers.ts";
 import { fillHeader } from "./transmit_control.ts";
 import { wakeWriter } from "./send_buffer.ts";
+import { ACCECN_LENGTH, TIMESTAMPS_LENGTH } from "./window.ts";
 
 /** RFC 3168 5: ECN-capable transport, codepoint ECT(0). */
 const ECT0 = 2;
@@ -38,10 +40,10 @@ export function retransmit(
   slices: Slices,
   now: number,
 ): void {
-  const { queue, snd, recovery, settings, totals } = tcb;
+  const { queue, snd, recovery, totals } = tcb;
   // SACK blocks may be in the header now that were not when it was first sent.
   const mss = effectiveMss(tcb);
-  const most = Math.max(1, Math.min(room, settings.gsoMaxSegments)) * mss;
+  const most = Math.max(1, Math.min(room, mostSegments(tcb))) * mss;
   const from = later(node.seq, snd.una);
   // The MTU may have shrunk since (RFC 1191 6.4), or the window may allow only a part.
   if (distance(node.end, from) - (endsWithFin(tcb, node) ? 1 : 0) > most) {
@@ -191,12 +193,13 @@ const FAR = 32;
  */
 function autosizedBurst(tcb: Tcb, mss: number): number {
   const { rtt, settings, queue } = tcb;
-  if (settings.gsoMaxSegments <= settings.gsoMinSegments || rtt.srttUs === 0) return settings.gsoMaxSegments;
+  const most = mostSegments(tcb);
+  if (most <= settings.gsoMinSegments || rtt.srttUs === 0) return most;
   const ahead = tcb.cwnd < tcb.ssthresh / 2 ? 2 : 1.2;
   let bytes = (ahead * mss * Math.max(tcb.cwnd, queue.packetsOut) * 1e6) / rtt.srttUs / 1024;
   const distanceUnits = Math.floor(rtt.minRttUs / NEAR_UNIT_US);
   if (distanceUnits < FAR) bytes += LARGEST_BURST / 2 ** distanceUnits;
-  return Math.min(settings.gsoMaxSegments, Math.max(settings.gsoMinSegments, Math.floor(bytes / mss)));
+  return Math.min(most, Math.max(settings.gsoMinSegments, Math.floor(bytes / mss)));
 }
 
 /** Nagle's algorithm in Minshall's form (RFC 9293 3.7.4), and TCP_CORK: a small segment has to wait. */
@@ -207,10 +210,18 @@ function holdsBack(tcb: Tcb): boolean {
   return gt(snd.smallEnd, snd.una) && leq(snd.smallEnd, snd.nxt);
 }
 
+/** Bytes that there are for options. */
+const OPTION_BYTES = 40;
+
 /** SACK blocks take room in data segments too. */
 function effectiveMss(tcb: Tcb): number {
-  const { snd, options, outOfOrder } = tcb;
+  const { snd, options, outOfOrder, accurateEcn } = tcb;
   if (!options.sack || (outOfOrder.count === 0 && !tcb.dsackPending)) return snd.mss;
+  if (accurateEcn !== null && accurateEcn.reservesOption) {
+    // With the option of Accurate ECN they take what there is.
+    const reserved = ACCECN_LENGTH + (options.timestamps ? TIMESTAMPS_LENGTH : 0);
+    return Math.max(8, snd.mss - (OPTION_BYTES - reserved));
+  }
   const blocks = Math.min(
     (tcb.dsackPending ? 1 : 0) + Math.min(outOfOrder.count, tcb.recentSackCount),
     options.timestamps ? 3 : 4,
@@ -231,7 +242,8 @@ export function transmitNew(
   const { snd, queue, recovery } = tcb;
   const end = advance(from, bytes + (fin ? 1 : 0));
   tcb.intents.windowProbe = false;
-  // A probe of the path MTU (RFC 4821) is one segment, however long.
+  // A probe of the path MTU (RFC 4821) is one segment, however long, and of just that length.
+  if (probe > 0 && tcb.accurateEcn !== null) tcb.accurateEcn.carriesOption = false;
   const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));
   const isPushed = fillData(tcb, from, end, out, slices, now);

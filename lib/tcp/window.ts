@@ -12,6 +12,9 @@ const MAX_FIELD = 65535;
 /** Bytes the timestamps option takes in every segment, padded (RFC 7323 appendix A). */
 export const TIMESTAMPS_LENGTH = 12;
 
+/** Bytes that the option of Accurate ECN takes where there are no SACK blocks (RFC 9768 3.2.3). */
+export const ACCECN_LENGTH = 12;
+
 /** What the peer may still send: the window last announced, less what came in since. */
 export function receiveWindow(tcb: Tcb): number {
   const { rcv } = tcb;
@@ -200,12 +203,13 @@ export function announcedMss(tcb: Tcb): number {
 
 /** Payload bytes of a full segment towards the peer: its MSS, the path MTU and the options of every segment. */
 export function updateSendMss(tcb: Tcb): void {
-  const { snd, options, user, linkMss } = tcb;
+  const { snd, options, user, linkMss, accurateEcn } = tcb;
   let mss = Math.min(snd.peerMss, linkMss);
   if (snd.pathMtu > 0) mss = Math.min(mss, snd.pathMtu - 40);
   if (user.maxSegment > 0) mss = Math.min(mss, user.maxSegment);
   mss = Math.min(mss, probedMss(tcb));
   if (options.timestamps) mss -= TIMESTAMPS_LENGTH;
+  if (accurateEcn !== null && accurateEcn.reservesOption) mss -= ACCECN_LENGTH;
   // RFC 9293 3.8.6.2.1: at most half the largest window ever offered, so that small windows are used too.
   if (snd.maxWnd > 0) {
     const half = snd.maxWnd > 536 ? snd.maxWnd >> 1 : snd.maxWnd;

@@ -1,6 +1,16 @@
-/** TCP segments: header and options (RFC 9293 3.1, 3.2; RFC 7323 2.2, 3.2; RFC 2018 2, 3; RFC 7413 4.1.1). */
+/** TCP segments: header and options (RFC 9293 3.1, 3.2; RFC 7323 2.2, 3.2; RFC 2018 2, 3; RFC 7413 4.1.1; RFC 9768 3.2.3). */
 import type { Memory } from "../buffer/memory.ts";
 import { DROP, type DropCode } from "./drop.ts";
+import {
+  ACCECN_COUNTERS,
+  ACCECN_ORDER_0,
+  ACCECN_ORDER_1,
+  accecnLength,
+  emitAccecn,
+  oddBytes,
+  paddingOf,
+  parseAccecn,
+} from "./tcp_accecn.ts";
 
 /** Bytes of a header without options. */
 export const TCP_HEADER = 20;
@@ -30,6 +40,8 @@ export const TCP_OPTION = {
   sack: 5,
   timestamps: 8,
   fastOpen: 34,
+  accecnOrder0: ACCECN_ORDER_0,
+  accecnOrder1: ACCECN_ORDER_1,
 } as const;
 
 const FLAGS_MASK = 0x1ff;
@@ -78,6 +90,12 @@ export class TcpHeader {
   /** Bytes of the cookie: 0 (a request for one), or 4 to 16 and even. */
   fastOpenLength = 0;
   readonly fastOpenCookie: Uint8Array<ArrayBuffer> = new Uint8Array(MAX_COOKIE);
+  /** AccECN (RFC 9768 3.2.3): how many of the counters below the option has, 0 to 3; -1: there is no option. */
+  accecnCount = -1;
+  /** Whose counter is the first, 0: ECT(0), 1: ECT(1); the second is that of CE, the third that of the other. */
+  accecnOrder: 0 | 1 = 1;
+  /** As on the wire: 24 bits each. */
+  readonly accecnCounters: Int32Array<ArrayBuffer> = new Int32Array(ACCECN_COUNTERS);
 
   /** Input: where the payload lies; it is not copied. */
   memory: Memory | null = null;
@@ -101,6 +119,7 @@ export class TcpHeader {
     this.sackCount = 0;
     this.fastOpen = false;
     this.fastOpenLength = 0;
+    this.accecnCount = -1;
   }
 }
 
@@ -179,6 +198,10 @@ function parseOption(view: DataView, at: number, kind: number, length: number, h
     case TCP_OPTION.fastOpen:
       parseFastOpen(view, at, length - 2, header);
       return;
+    case TCP_OPTION.accecnOrder0:
+    case TCP_OPTION.accecnOrder1:
+      parseAccecn(view, at, kind, length, header);
+      return;
   }
 }
 
@@ -207,7 +230,7 @@ function parseFastOpen(view: DataView, at: number, length: number, header: TcpHe
 
 /** Bytes of the options other than SACK blocks, as emitTcp lays them out; never more than 40. */
 function fixedOptionsLength(header: TcpHeader): number {
-  let length = 0;
+  let length = header.accecnCount < 0 ? 0 : accecnLength(header);
   if (header.mss !== 0) length += 4;
   if (header.timestamps) length += 12;
   else if (header.sackPermitted) length += 4;
@@ -258,17 +281,46 @@ function emitOptions(view: DataView, start: number, header: TcpHeader): number {
     view.setInt32(at + 4, header.timestampValue);
     view.setInt32(at + 8, header.timestampEcho);
     at += 12;
-  } else if (header.sackPermitted) {
-    view.setInt32(at, NOP_NOP | (TCP_OPTION.sackPermitted << 8) | 2);
-    at += 4;
   }
+  if (header.accecnCount >= 0) return emitWithAccecn(view, start, at, header);
+  if (header.sackPermitted && !header.timestamps) at = emitSackPermitted(view, at, NOP_NOP);
+  if (header.windowScale >= 0) at = emitWindowScale(view, at, NOP, header);
+  if (header.fastOpen) at = emitFastOpen(view, at, header);
+  if (header.sackCount !== 0) at = emitSack(view, at, NOP_NOP, header, at - start);
+  return at;
+}
+
+/** The same from the AccECN option on, of which some bytes may lie where the others have NOPs. */
+function emitWithAccecn(view: DataView, start: number, from: number, header: TcpHeader): number {
+  let at = emitAccecn(view, from, header);
+  let odd = oddBytes(header);
+  const take = (): number => {
+    const pad = odd > 0 ? paddingOf(header) : NOP_NOP;
+    odd = 0;
+    return pad;
+  };
+  if (header.sackPermitted && !header.timestamps) at = emitSackPermitted(view, at, take());
   if (header.windowScale >= 0) {
-    view.setInt32(at, (NOP << 24) | (TCP_OPTION.windowScale << 16) | (3 << 8) | header.windowScale);
+    const first = odd === 1 ? take() >>> 24 : NOP;
+    at = emitWindowScale(view, at, first, header);
+  }
+  const blocks = sackBlocksThatFit(header, at - start);
+  if (odd > 0 && blocks === 0) {
+    view.setInt32(at, take() | (NOP << 8) | NOP);
     at += 4;
   }
   if (header.fastOpen) at = emitFastOpen(view, at, header);
-  if (header.sackCount !== 0) at = emitSack(view, at, header, at - start);
-  return at;
+  return blocks === 0 ? at : emitSack(view, at, take(), header, at - start);
+}
+
+function emitSackPermitted(view: DataView, at: number, pad: number): number {
+  view.setInt32(at, pad | (TCP_OPTION.sackPermitted << 8) | 2);
+  return at + 4;
+}
+
+function emitWindowScale(view: DataView, at: number, first: number, header: TcpHeader): number {
+  view.setInt32(at, (first << 24) | (TCP_OPTION.windowScale << 16) | (3 << 8) | header.windowScale);
+  return at + 4;
 }
 
 function emitFastOpen(view: DataView, start: number, header: TcpHeader): number {
@@ -281,10 +333,10 @@ function emitFastOpen(view: DataView, start: number, header: TcpHeader): number 
   return at;
 }
 
-function emitSack(view: DataView, start: number, header: TcpHeader, fixed: number): number {
+function emitSack(view: DataView, start: number, pad: number, header: TcpHeader, fixed: number): number {
   const count = sackBlocksThatFit(header, fixed);
   if (count === 0) return start;
-  view.setInt32(start, NOP_NOP | (TCP_OPTION.sack << 8) | (2 + 8 * count));
+  view.setInt32(start, pad | (TCP_OPTION.sack << 8) | (2 + 8 * count));
   let at = start + 4;
   for (let i = 0; i < count; i++) {
     view.setInt32(at, header.sackLeft[i]);

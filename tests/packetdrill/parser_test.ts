@@ -27,6 +27,17 @@ function call(source: string): SyscallSpec {
   return action.syscall;
 }
 
+Deno.test("Accurate ECN: the count as a number or as flags, and the option in both orders", () => {
+  const { bits } = tcp("+0 > .5 1:1(0) ack 1");
+  assertEquals([bits, tcp("+0 > EA. 1:1(0) ack 1").bits], [0x150, bits]);
+  for (const text of ["ECN e1b 1 ceb 0 e0b 70000", "ECN e0b 1 ceb 2 e1b 3"]) {
+    const [option, nop] = tcp(`+0 > .5 1:1(0) ack 1 <${text},nop>`).options!;
+    assertEquals([formatOption(option), nop.kind, option.data.length], [text, 1, 9]);
+  }
+  const [short] = tcp("+0 > .5 1:1(0) ack 1 <ECN e1b 2001 ceb 0>").options!;
+  assertEquals([short.kind, formatOption(short)], [174, "ECN e1b 2001 ceb 0"]);
+});
+
 Deno.test("event times: absolute, relative, any, ranges", () => {
   const times = events(`
     0 \`a\`

@@ -53,7 +53,7 @@ Deno.test("a queue that takes nothing loses what is sent, until it is replaced",
    +0 > S 0:0(0) <...>
    +0 \`tc qdisc replace dev tun0 root pfifo limit 0\`
  +1.5 \`tc qdisc replace dev tun0 root pfifo\`
- +1.5 > S 0:0(0) <...>
+ +0.5 > S 0:0(0) <...>
 `);
   assertEquals([result.status, result.message], ["pass", ""]);
 });

@@ -1,4 +1,3 @@
-import { Unsupported } from "./config.ts";
 import { linuxSysctl } from "../../lib/tcp/sysctl.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../../lib/tcp/settings.ts";
 
@@ -73,7 +72,6 @@ export function sysctlEffect(name: string, value: string): SysctlEffect {
     const max = Math.min(Number(value), MAX_BUFFER);
     return { settings: { receiveBufferMax: max, sendBufferMax: max }, ignored: false };
   }
-  if (name === "net.ipv4.tcp_ecn" && Number(value) > 2) throw new Unsupported("Accurate ECN");
   if (name.startsWith(OWN)) return ownSetting(name.slice(OWN.length), value);
   let mapping: Mapping | undefined;
   if (name.startsWith("net.ipv4.")) mapping = (text) => linuxSysctl(name, text) ?? null;
@@ -89,6 +87,7 @@ export function googleDefaults(): Settings {
     tcp_wmem: "4096 262144 4194304",
     tcp_timestamps: "1",
     tcp_syn_retries: "5",
+    tcp_syn_linear_timeouts: "4",
     tcp_synack_retries: "5",
     tcp_frto: "2",
     tcp_sack: "1",

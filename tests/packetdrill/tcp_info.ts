@@ -24,6 +24,10 @@ const SYMBOLS: [string, number][] = [
   ["TCPI_OPT_ECN", 8],
   ["TCPI_OPT_ECN_SEEN", 16],
   ["TCPI_OPT_SYN_DATA", 32],
+  ["TCPI_ECN_MODE_DISABLED", 0],
+  ["TCPI_ECN_MODE_RFC3168", 1],
+  ["TCPI_ECN_MODE_ACCECN", 2],
+  ["TCPI_ECN_MODE_PENDING", 3],
 ];
 
 /** FreeBSD's names of states, for the same values of tcpi_state. */

@@ -1,7 +1,7 @@
 import type { TcpOption } from "./ast.ts";
 import type { Cursor } from "./cursor.ts";
 
-/** Kinds of TCP options (RFC 9293 3.2, 7323, 2018, 7413, 2385, RFC 6994 for 254). */
+/** Kinds of TCP options (RFC 9293 3.2, 7323, 2018, 7413, 2385, RFC 6994 for 254, 9768 for 172 and 174). */
 export const OPTION_EOL = 0;
 export const OPTION_NOP = 1;
 export const OPTION_MSS = 2;
@@ -11,6 +11,8 @@ export const OPTION_SACK = 5;
 export const OPTION_TIMESTAMP = 8;
 export const OPTION_MD5 = 19;
 export const OPTION_FAST_OPEN = 34;
+export const OPTION_ACCECN_0 = 172;
+export const OPTION_ACCECN_1 = 174;
 export const OPTION_EXPERIMENTAL = 254;
 
 const FAST_OPEN_MAGIC = [0xf9, 0x89];
@@ -73,6 +75,8 @@ function parseOption(cursor: Cursor): TcpOption {
       return { ...plain(OPTION_FAST_OPEN), data: parseHex(cursor) };
     case "FOEXP":
       return { ...plain(OPTION_EXPERIMENTAL), data: [...FAST_OPEN_MAGIC, ...parseHex(cursor)] };
+    case "ECN":
+      return parseCounters(cursor);
     case "md5":
       return { ...plain(OPTION_MD5), data: parseHex(cursor) };
     default:
@@ -89,6 +93,31 @@ function parseBlocks(cursor: Cursor): number[] {
   }
   if (blocks.length === 0) cursor.fail("expected a SACK block");
   return blocks;
+}
+
+/** The counters of the AccECN option in the order of its two kinds. */
+const COUNTERS: Record<number, string[]> = {
+  [OPTION_ACCECN_0]: ["e0b", "ceb", "e1b"],
+  [OPTION_ACCECN_1]: ["e1b", "ceb", "e0b"],
+};
+
+/** `ECN e1b 1 ceb 0 e0b 1`, or only the first of these; what comes first tells the option's kind. */
+function parseCounters(cursor: Cursor): TcpOption {
+  const kind = cursor.is("word", "e0b") ? OPTION_ACCECN_0 : OPTION_ACCECN_1;
+  const data: number[] = [];
+  for (const name of COUNTERS[kind]) {
+    if (!cursor.accept("word", name)) break;
+    const count = cursor.integer(name, 0, 0xffffff);
+    data.push(count >> 16, (count >> 8) & 0xff, count & 0xff);
+  }
+  return { kind, name: "ECN", data };
+}
+
+function formatCounters({ kind, data }: TcpOption): string {
+  const counts = COUNTERS[kind].slice(0, Math.floor(data.length / 3)).map((name, i) =>
+    ` ${name} ${(data[3 * i] << 16) | (data[3 * i + 1] << 8) | data[3 * i + 2]}`
+  );
+  return `ECN${counts.join("")}`;
 }
 
 function parseTimestamp(cursor: Cursor): { value: number; echo: number } {
@@ -130,6 +159,9 @@ export function formatOption(option: TcpOption): string {
       return `TS val ${option.value} ecr ${option.echo}`;
     case OPTION_FAST_OPEN:
       return `FO ${hex(option.data)}`.trimEnd();
+    case OPTION_ACCECN_0:
+    case OPTION_ACCECN_1:
+      return formatCounters(option);
     case OPTION_MD5:
       return `md5 ${hex(option.data)}`.trimEnd();
     default:

@@ -28,7 +28,11 @@ export class End {
 
 function copyHeader(from: TcpHeader): TcpHeader {
   const to = new TcpHeader();
-  Object.assign(to, from, { sackLeft: from.sackLeft.slice(), sackRight: from.sackRight.slice() });
+  Object.assign(to, from, {
+    sackLeft: from.sackLeft.slice(),
+    sackRight: from.sackRight.slice(),
+    accecnCounters: from.accecnCounters.slice(),
+  });
   return to;
 }
 

@@ -12,15 +12,15 @@ import { Tcb } from "../../lib/tcp/tcb.ts";
 import { advanceTimers } from "../../lib/tcp/timers.ts";
 import { nextSegment } from "../../lib/tcp/transmit.ts";
 import * as user from "../../lib/tcp/user_calls.ts";
-import { ACK, CWR, ECE, FIN, PSH, RST, SYN, TcpHeader, URG } from "../../lib/wire/tcp.ts";
+import { ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, TcpHeader, URG } from "../../lib/wire/tcp.ts";
 
 const LETTERS = [["S", SYN], ["F", FIN], ["R", RST], ["P", PSH], ["U", URG], [".", ACK], ["E", ECE], [
   "W",
   CWR,
-]] as const;
+], ["A", AE]] as const;
 
 const SEGMENT =
-  /^([SFRPU.EW-]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?((?: sack(?: -?\d+--?\d+)+)?)$/;
+  /^([SFRPU.EWA-]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?((?: sack(?: -?\d+--?\d+)+)?)$/;
 
 /** What was read, until it is checked. */
 const SCRATCH = new Uint8Array(1 << 20);
@@ -213,6 +213,7 @@ export class Bench {
       Object.assign(header, this.header, {
         sackLeft: this.header.sackLeft.slice(),
         sackRight: this.header.sackRight.slice(),
+        accecnCounters: this.header.accecnCounters.slice(),
       });
       this.last = { header, payload, atUs: this.now, text: this.describe(header, payload.length) };
       const position = (header.seq - this.iss - 1) | 0;

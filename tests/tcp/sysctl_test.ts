@@ -17,6 +17,18 @@ Deno.test("how few segments a burst may have", () => {
   assertEquals(linuxSysctl("net.ipv4.tcp_min_tso_segs", "0"), null);
 });
 
+Deno.test("sysctls of ECN: accurate from 3 on, and no more than Linux knows", () => {
+  assertEquals(["0", "2", "3", "5", "6"].map((value) => linuxSysctl("net.ipv4.tcp_ecn", value)), [
+    { ecn: 0 },
+    { ecn: 2 },
+    { ecn: 3 },
+    { ecn: 5 },
+    null,
+  ]);
+  assertEquals(linuxSysctl("net.ipv4.tcp_ecn_option", "1"), { ecnOption: 1 });
+  assertEquals(linuxSysctl("net.ipv4.tcp_ecn_option_beacon", "4"), null);
+});
+
 Deno.test("every name in the list is known; no other is", () => {
   for (const name of SYSCTL_NAMES) assertEquals(linuxSysctl(name, "cubic") === undefined, false, name);
   assertEquals(linuxSysctl("net.ipv4.tcp_nonsense", "1"), undefined);

@@ -25,7 +25,8 @@ export interface Programs {
 /** Runs a compiler; throws a `HostError` with what it said, or with the package that it is missing from. */
 async function compile(words: readonly string[], options: Deno.CommandOptions = {}): Promise<void> {
   const [program, ...args] = words;
-  if (findTool(program) === null) {
+  // A path, such as this Deno's, needs no looking for.
+  if (!program.includes("/") && findTool(program) === null) {
     throw new HostError(`${program} is not installed`, aptCommand([PACKAGES[program] ?? program]));
   }
   const { success, stderr } = await new Deno.Command(program, { args, stdin: "null", ...options }).output();

@@ -14,6 +14,8 @@ function whiskers({ values }: Series, index: number, count: number): echarts.Ser
   return {
     type: "custom",
     silent: true,
+    // What lies beyond the axis, which follows the medians, is cut off.
+    clip: true,
     z: 3,
     data: values.flatMap((each, at) =>
       each === null || each.min === each.max ? [] : [[at, each.min, each.max]]
@@ -28,7 +30,7 @@ function whiskers({ values }: Series, index: number, count: number): echarts.Ser
       return {
         type: "line",
         shape: { x1: centre, y1: low, x2: centre, y2: high },
-        style: { stroke: "#333" },
+        style: { stroke: "#0007" },
       };
     },
   };
@@ -43,8 +45,7 @@ function bars(panel: Panel): echarts.SeriesOption[] {
     data: each.values.map((value) => value?.median ?? null),
     label: {
       show: true,
-      position: "top",
-      distance: 3,
+      position: "insideBottom",
       rotate: 90,
       align: "left",
       verticalAlign: "middle",

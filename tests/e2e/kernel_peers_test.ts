@@ -261,3 +261,23 @@ Deno.test({
     assertStringIncludes(await daemon.net.exec(["ping", "-c", "1", "10.0.0.4"]), " 0% packet loss");
   },
 });
+
+Deno.test({
+  name: "kernel peers: asked for Accurate ECN, a kernel agrees on what it knows of ECN",
+  ignore,
+  async fn() {
+    await using daemon = await Daemon.start("--sysctl", "tcp_ecn=3");
+    const { net, socketPath } = daemon;
+    // Kernels before 7.0 have no such value; of the same SYN they take the offer of RFC 3168.
+    await net.sh("sysctl -qw net.ipv4.tcp_ecn=3 || sysctl -qw net.ipv4.tcp_ecn=1");
+    const isAccurate = (await net.sh("sysctl -n net.ipv4.tcp_ecn")).trim() === "3";
+    await using _server = await daemon.python(
+      SERVER.replace("PORT", "7003") + "\nc, _ = s.accept(); c.recv(1)",
+    );
+    using _connection = await connect({ hostname: "10.0.0.5", port: 7003, socketPath });
+    const { connections } = await status({ socketPath, info: true });
+    const found = connections.find(({ remotePort }) => remotePort === 7003);
+    assertEquals(found?.info?.tcpi_ecn_mode, isAccurate ? 2 : 1);
+    await transferBothWays(daemon, 300_000);
+  },
+});

@@ -82,6 +82,20 @@ Deno.test("the segment size is the largest of a cookie's four that is not above 
   }
 });
 
+Deno.test("Accurate ECN comes through a cookie too: the client's ACK tells of it (RFC 9768 5.1)", () => {
+  for (const [flagsOfAck, mode] of [["W.", 2], [".", 1]] as const) {
+    const made = new Bench({ gateway: ip(GATEWAY), tcp: { synCookies: 2, ecn: 3 } });
+    made.learnPeer(GATEWAY);
+    const listener = made.listener(80);
+    const offer: Fields = { mss: 1460, sackPermitted: true, timestamps: [5000, 0] };
+    const synAck = only(fromClient(made, { flags: "SEWe", seq: 99, ...offer }));
+    assertFrame(synAck.bytes, flags("S.W"));
+    const timestamps: [number, number] = [5001, timestampOf(synAck)];
+    fromClient(made, { flags: flagsOfAck, seq: 100, ack: synAck.tcp!.seq + 1, window: 30000, timestamps });
+    assertEquals(made.stack.info(expect(made.stack.accept(listener))).tcpi_ecn_mode, mode);
+  }
+});
+
 Deno.test("timestamps bring window scale, SACK and ECN through a cookie, in their low bits", () => {
   for (
     const [windowScale, sackPermitted, ecn] of [[7, true, true], [-1, false, false], [

@@ -227,6 +227,17 @@ Deno.test("3.2.2.5.2: an ACK that shows no progress tells nothing new", () => {
   assertEquals(b.tcb.recovery.deliveredCe, 1);
 });
 
+Deno.test("bursts are not left to a device to cut while the count has CWR, which it says once (RFC 3168 6.1.2)", () => {
+  const b = opened({ gsoMaxSegments: 8 });
+  const sizes = () => {
+    b.clear().write(4 * 988);
+    return b.sent.map(({ payload }) => payload.length);
+  };
+  assertEquals(sizes(), [2 * 988, 2 * 988]);
+  b.arrives(`. 1:1(0) ack ${4 * 988 + 1}`, marked(CE, 5));
+  assertEquals([sizes(), lastAce(b)], [[988, 988, 988, 988], 0b110]);
+});
+
 /** How many marks the sender believes that 20 segments, acknowledged at once, had. */
 function marksOfLargeAck(field: number, bytes: number[] | undefined): number {
   const b = opened({ ecnOption: bytes === undefined ? 0 : 2, initialWindow: 24 });

@@ -28,7 +28,7 @@ export function initializeSend(tcb: Tcb, iss: number, now: number): void {
     snd.nxt =
     snd.smallEnd =
       iss | 0;
-  snd.dataSeq = advance(iss, 1);
+  snd.dataSeq = snd.pushedEnd = advance(iss, 1);
   recovery.highSeq =
     recovery.undoMarker =
     recovery.highestSacked =

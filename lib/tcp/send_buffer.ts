@@ -1,4 +1,4 @@
-import { advance, distance } from "./seq.ts";
+import { advance, distance, gt, leq } from "./seq.ts";
 import { EVENT_WRITABLE } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -22,12 +22,55 @@ function sendCharge(bytes: number, piece: number): number {
   return bytes + Math.ceil(bytes / piece) * PIECE_OVERHEAD;
 }
 
-/** Bytes that wait although the windows are in full use. Negative: so many more could be sent at once. */
-function waiting(tcb: Tcb): number {
+/** Bytes that the windows would let go at once. */
+function sendable(tcb: Tcb): number {
   const { snd, queue } = tcb;
   const quota = Math.max(0, tcb.cwnd - queue.inFlight) * snd.mss;
   const window = Math.max(0, distance(advance(snd.una, snd.wnd), snd.nxt));
-  return distance(tcb.dataEnd, snd.nxt) - Math.min(quota, window - (window % snd.mss));
+  return Math.min(quota, window - (window % snd.mss));
+}
+
+/** Bytes that wait although the windows are in full use. Negative: so many more could be sent at once. */
+function waiting(tcb: Tcb): number {
+  return distance(tcb.dataEnd, tcb.snd.nxt) - sendable(tcb);
+}
+
+/**
+ * `n` bytes were written. PSH stands at the end of what was written, unless `more` follows; in a long write also wherever
+ * a piece has filled up and half the peer's largest window has gone by without one (Linux's forced_push), so that the
+ * peer's program need not wait for the end.
+ */
+export function notePush(tcb: Tcb, n: number, more: boolean): void {
+  const { snd } = tcb;
+  const end = tcb.dataEnd;
+  const half = snd.maxWnd >> 1;
+  if (distance(end, snd.pushedEnd) > half) {
+    const piece = pieceSize(tcb);
+    let at = advance(end, -n);
+    // What leaves at once makes room in its piece.
+    let atOnce = at === snd.nxt ? sendable(tcb) : 0;
+    for (;;) {
+      at = advance(at, piece + (atOnce > 0 && atOnce < piece ? atOnce : 0));
+      atOnce -= piece;
+      if (gt(at, end)) break;
+      if (distance(at, snd.pushedEnd) <= half) continue;
+      (snd.pushMarks ??= []).push(at);
+      snd.pushedEnd = at;
+    }
+  }
+  if (!more) snd.pushedEnd = end;
+}
+
+/** Is one of those places in the new text up to `end`? It is forgotten then. */
+export function takePush(tcb: Tcb, end: number): boolean {
+  const marks = tcb.snd.pushMarks;
+  if (marks === null) return false;
+  let isPushed = false;
+  while (marks.length > 0 && leq(marks[0], end)) {
+    marks.shift();
+    isPushed = true;
+  }
+  return isPushed;
 }
 
 /** How much may wait unsent before a writer has to wait too; Infinity: no limit. */
@@ -78,8 +121,8 @@ export function tuneSendBuffer(tcb: Tcb): void {
   const { settings, snd, user, queue } = tcb;
   if (user.sendBufferFixed || !tcb.sendBlocked) return;
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
-  const sendable = Math.max(0, Math.min(distance(tcb.dataEnd, snd.nxt), window));
-  if (queue.inFlight + Math.ceil(sendable / snd.mss) >= tcb.cwnd) return;
+  const unsent = Math.max(0, Math.min(distance(tcb.dataEnd, snd.nxt), window));
+  if (queue.inFlight + Math.ceil(unsent / snd.mss) >= tcb.cwnd) return;
   const segment = 2 ** Math.ceil(Math.log2(snd.mss + HEADER_ROOM)) + SEGMENT_OVERHEAD;
   const wanted = 2 * Math.max(tcb.cwnd, settings.initialWindow) * segment;
   if (wanted > tcb.sendLimit) tcb.sendLimit = Math.min(wanted, settings.sendBufferMax);

@@ -23,7 +23,10 @@ export interface TcpSettings {
   ecnOptionBeacon: number;
   /** "cubic" (RFC 9438) or "reno" (RFC 5681). */
   congestion: string;
-  /** How CUBIC's slow start ends before a loss: "rfc9406" (HyStart++) or "linux" (the HyStart of 2011, as Linux has it). */
+  /**
+   * How CUBIC's slow start ends before a loss: "rfc9406" (HyStart++) or "linux" (the HyStart of 2011, as Linux has it, with
+   * the coarser steps that Linux's CUBIC takes afterwards).
+   */
   hystart: "rfc9406" | "linux";
   /** Initial congestion window, segments (RFC 6928). */
   initialWindow: number;
@@ -44,6 +47,8 @@ export interface TcpSettings {
    * beyond the window is taken or refused whole: taken when nothing is unread (tcp_sequence).
    */
   receiveMemory: "bytes" | "linux";
+  /** A scaled window may be taken back when memory gets short (RFC 7323 2.4 allows it); `net.ipv4.tcp_shrink_window`. */
+  shrinkWindow: boolean;
   /** Send buffer to begin with and its largest size when it tunes itself. */
   sendBuffer: number;
   sendBufferMax: number;
@@ -136,6 +141,7 @@ export const DEFAULT_SETTINGS: Readonly<TcpSettings> = {
   receiveBuffer: 65536,
   receiveBufferMax: 6 << 20,
   receiveMemory: "bytes",
+  shrinkWindow: false,
   sendBuffer: 256 << 10,
   sendBufferMax: 4 << 20,
   notSentLowWater: 0,

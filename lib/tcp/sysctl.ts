@@ -29,6 +29,7 @@ function threeSizes(
 /** Names without their common beginning `net.ipv4.`; see ip-sysctl in Linux's documentation. */
 const SYSCTLS: Record<string, Mapping> = {
   tcp_sack: flag("sack"),
+  tcp_shrink_window: flag("shrinkWindow"),
   tcp_dsack: flag("dsack"),
   tcp_timestamps: flag("timestamps"),
   tcp_window_scaling: flag("windowScaling"),

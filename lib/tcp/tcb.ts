@@ -48,6 +48,9 @@ export class SendVariables {
   smallEnd = 0;
   /** Ends of records (MSG_EOR) that are not sent yet, in order: no segment goes beyond one. null: there never was one. */
   recordEnds: number[] | null = null;
+  /** Up to where what was written is pushed, and where PSH stands in what is not sent yet (`notePush`). */
+  pushedEnd = 0;
+  pushMarks: number[] | null = null;
   /** Largest path MTU known; 0: not limited by one. */
   pathMtu = 0;
 }

@@ -12,7 +12,7 @@ import { CaState } from "./state.ts";
 import { type Tcb, TransmitTimer } from "./tcb.ts";
 import { armWindowProbe, rearmRetransmit, scheduleLossProbe } from "./timers.ts";
 import { fillHeader } from "./transmit_control.ts";
-import { wakeWriter } from "./send_buffer.ts";
+import { takePush, wakeWriter } from "./send_buffer.ts";
 import { ACCECN_LENGTH, TIMESTAMPS_LENGTH } from "./window.ts";
 
 /** RFC 3168 5: ECN-capable transport, codepoint ECT(0). */
@@ -246,7 +246,11 @@ export function transmitNew(
   if (probe > 0 && tcb.accurateEcn !== null) tcb.accurateEcn.carriesOption = false;
   const mss = Math.max(effectiveMss(tcb), probe);
   const count = Math.max(1, Math.ceil(bytes / mss));
-  const isPushed = fillData(tcb, from, end, out, slices, now);
+  let isPushed = fillData(tcb, from, end, out, slices, now);
+  if (takePush(tcb, end)) {
+    out.flags |= PSH;
+    isPushed = true;
+  }
   cutInto(tcb, mss, bytes, out);
   const prior = queue.packetsOut;
   const node = queue.append(from, end, count, now);

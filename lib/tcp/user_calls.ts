@@ -9,7 +9,7 @@ import { advance, gt } from "./seq.ts";
 import { State } from "./state.ts";
 import { type Tcb, updateDeadline } from "./tcb.ts";
 import { resetConnection, toClosed, toFinWait1, toLastAck } from "./transitions.ts";
-import { sendRoom } from "./send_buffer.ts";
+import { notePush, sendRoom } from "./send_buffer.ts";
 import { tuneReceiveBuffer } from "./window.ts";
 
 export { isEarly } from "./fast_open.ts";
@@ -63,6 +63,7 @@ export function send(
   willSend(tcb, now);
   tcb.sendBuffer.write(bytes, offset, n);
   tcb.user.more = tcb.user.holdForMore = next === SendNext.SOON;
+  notePush(tcb, n, tcb.user.more);
   if (next === SendNext.APART && n === length) (tcb.snd.recordEnds ??= []).push(tcb.dataEnd);
   if (n < length) tcb.sendBlocked = true;
   return n;
@@ -96,6 +97,7 @@ export function commit(tcb: Tcb, n: number, now: number): number {
   if (n > 0) willSend(tcb, now);
   tcb.user.more = tcb.user.holdForMore = false;
   tcb.sendBuffer.advance(n);
+  notePush(tcb, n, false);
   tcb.sendBuffer.releaseIfEmpty();
   if (sendRoom(tcb, 1) === 0) tcb.sendBlocked = true;
   return n;

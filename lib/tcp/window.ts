@@ -28,7 +28,7 @@ export function receiveWindow(tcb: Tcb): number {
 export function acceptedWindow(tcb: Tcb): number {
   const announced = receiveWindow(tcb);
   const { settings, rcv, passive, state } = tcb;
-  if (countsBuffers(tcb)) return Math.max(0, distance(rcv.edge, rcv.nxt));
+  if (countsBuffers(tcb) || settings.shrinkWindow) return Math.max(0, distance(rcv.edge, rcv.nxt));
   // A listener has no buffer for those that are half open (FreeBSD's syncache).
   const hasBuffer = !passive || state !== State.SYN_RECEIVED;
   return settings.bsd && rcv.scale === 0 && hasBuffer ? Math.max(announced, freeSpace(tcb)) : announced;
@@ -77,6 +77,8 @@ export function wantedWindow(tcb: Tcb): number {
   let free = Math.min(freeSpace(tcb), full);
   const mss = Math.min(rcv.mss > 0 ? rcv.mss : tcb.settings.mss, full);
   if (mss <= 0) return 0;
+  // Rounding up would promise what there is not: a window that can shrink tells what there is.
+  if (mayShrink(tcb)) free -= free % (1 << rcv.scale);
   if (free < full >> 1) {
     // Half the buffer is in use: no silly windows; and on Linux no haste, for reading will announce more.
     if (countsBuffers(tcb)) tcb.ack.quick = 0;
@@ -96,6 +98,11 @@ function roundUp(bytes: number, shift: number): number {
   return Math.ceil(bytes / unit) * unit;
 }
 
+/** A window that is not scaled never shrinks: there is too little of it. */
+function mayShrink(tcb: Tcb): boolean {
+  return tcb.settings.shrinkWindow && tcb.rcv.scale > 0;
+}
+
 /** Decides the window that the segment being built announces, remembers it, and returns the header's 16-bit field. */
 export function announceWindow(tcb: Tcb): number {
   const { rcv } = tcb;
@@ -109,7 +116,7 @@ export function announceWindow(tcb: Tcb): number {
   const current = receiveWindow(tcb);
   let window = wantedWindow(tcb);
   // RFC 9293 3.8.6: a receiver should not shrink the window: the right edge never moves left.
-  if (window < current) {
+  if (window < current && !mayShrink(tcb)) {
     window = roundUp(current, rcv.scale);
     // But each rounding promises a little more. Beyond what there is room for it is rounded down (RFC 7323 2.4), or a
     // peer of tiny segments could fill the memory.

@@ -88,7 +88,7 @@ Deno.test("3.8.6.2.1: a small window is used after all when nothing else happens
 Deno.test("3.8.6.2.1: a peer with a small buffer gets segments of half its window", () => {
   const b = Bench.open({}, { window: 1200 });
   b.write(2000);
-  b.expect(". 1:601(600) ack 1", ". 601:1201(600) ack 1");
+  b.expect(". 1:601(600) ack 1", "P. 601:1201(600) ack 1");
 });
 
 Deno.test("3.8.6.2.2: the receiver does not open its window by less than a segment", () => {

@@ -18,6 +18,9 @@ const RENO_ALPHA = (3 * (1 - BETA)) / (1 + BETA);
 /** How many acknowledged segments make the window grow by one as long as nothing was ever lost. */
 const UNKNOWN_BANDWIDTH_PER = 20;
 
+/** Linux works the growth out anew when the window has grown, else only after this time, and Reno's in whole segments. */
+const LINUX_UPDATE_US = 31_250;
+
 /** RFC 9406 4.2: HyStart++ constants. */
 const MIN_RTT_THRESHOLD_US = 4_000;
 const MAX_RTT_THRESHOLD_US = 16_000;
@@ -27,7 +30,7 @@ const CSS_ROUNDS = 5;
 /** Below this window HyStart++ has too few samples to judge. */
 const LOW_WINDOW = 16;
 
-/** CUBIC (RFC 9438) with HyStart++ (RFC 9406), or with Linux's HyStart. */
+/** CUBIC (RFC 9438) with HyStart++ (RFC 9406); or with Linux's HyStart and its coarser steps (bictcp_update). */
 export class Cubic implements CongestionControl {
   readonly name = "cubic";
   private priorCwnd = 0;
@@ -39,6 +42,10 @@ export class Cubic implements CongestionControl {
   private epochStartUs = 0;
   private k = 0;
   private wEst = 0;
+  /** The growth in use, for which window and since when. */
+  private per = 0;
+  private perCwnd = 0;
+  private perAtUs = 0;
   private lastAckUs = 0;
 
   private roundEnd = 0;
@@ -50,9 +57,11 @@ export class Cubic implements CongestionControl {
   private cssRounds = 0;
   private cssAcked = 0;
   private readonly linuxHyStart: HyStart | null;
+  private readonly isLinux: boolean;
 
-  constructor(useLinuxHyStart = false) {
-    this.linuxHyStart = useLinuxHyStart ? new HyStart() : null;
+  constructor(likeLinux = false) {
+    this.linuxHyStart = likeLinux ? new HyStart() : null;
+    this.isLinux = likeLinux;
   }
 
   ssthresh(view: CongestionView): number {
@@ -90,19 +99,24 @@ export class Cubic implements CongestionControl {
   private ackedPerSegment(view: CongestionView, acked: number, now: number): number {
     const cwnd = view.cwnd;
     if (this.epochStartUs === 0) this.startEpoch(cwnd, now);
+    // RFC 9438 4.3: never slower than Reno would be
+    this.wEst += (this.wEst < this.priorCwnd ? RENO_ALPHA : 1) * (acked / cwnd);
+    if (this.isLinux && cwnd === this.perCwnd && now - this.perAtUs <= LINUX_UPDATE_US) return this.per;
+    this.perCwnd = cwnd;
+    this.perAtUs = now;
     const rttUs = view.minRttUs === Infinity ? view.srttUs : view.minRttUs;
     const t = (now - this.epochStartUs + rttUs) / 1e6;
     let target = this.wMax + C * (t - this.k) ** 3;
     // RFC 9438 4.2: at most half as much again in one round trip
     target = Math.floor(Math.min(Math.max(target, cwnd), 1.5 * cwnd));
     let per = target > cwnd ? Math.floor(cwnd / (target - cwnd)) : 100 * cwnd;
-    // RFC 9438 4.3: never slower than Reno would be
-    this.wEst += (this.wEst < this.priorCwnd ? RENO_ALPHA : 1) * (acked / cwnd);
     // With no loss yet the bandwidth is unknown: at least 5 % a round trip, as Linux does.
     if (!this.hasLost) per = Math.min(per, UNKNOWN_BANDWIDTH_PER);
-    if (this.wEst > cwnd) per = Math.min(per, cwnd / (this.wEst - cwnd));
+    const ahead = (this.isLinux ? Math.floor(this.wEst) : this.wEst) - cwnd;
+    if (ahead > 0) per = Math.min(per, cwnd / ahead);
     // No faster than one segment for every two acknowledged (RFC 9438 4.4, as Linux bounds it)
-    return Math.max(per, 2);
+    this.per = Math.max(per, 2);
+    return this.per;
   }
 
   private startEpoch(cwnd: number, now: number): void {

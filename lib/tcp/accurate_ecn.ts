@@ -144,6 +144,8 @@ export function thirdAckArrives(tcb: Tcb, accurate: AccurateEcn, ack: TcpHeader)
 
 /** The peer's SYN came again, or its SYN-ACK: the latest one counts (3.1.5), and the ACK that answers it tells of it. */
 export function synArrivesAgain(tcb: Tcb, accurate: AccurateEcn, syn: TcpHeader): void {
+  // Only one of this connection is a valid one: others may be anybody's (RFC 5961 4).
+  if (syn.seq !== tcb.rcv.irs) return;
   accurate.synCodepoint = syn.ecn;
   if (tcb.state === State.SYN_RECEIVED) {
     // 3.1.5: one without the offer: feedback is given, but nothing of ours is ECN-capable.

@@ -125,6 +125,9 @@ Deno.test("3.1.5: a SYN-ACK that comes again is answered with how it arrived thi
   b.arrives("S. 0:0(0) ack 1", marked(CE, 0b010)).expect(".WA 1:1(0) ack 1");
   b.write(100);
   assertEquals(lastAce(b), 5);
+  // Somebody else's tells nothing: the challenge ACK (RFC 5961 4.2) counts.
+  b.pass(1000 * MS).arrives("S. 5:5(0) ack 1", marked(CE, 0b010));
+  assertEquals([lastAce(b), b.last!.payload.length], [5, 0]);
 });
 
 Deno.test("3.2.2.4: an ACE field of zero where it cannot be zero: nothing is ECN-capable, no mark is believed", () => {

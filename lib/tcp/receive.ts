@@ -134,13 +134,23 @@ function noteOverlap(tcb: Tcb, from: number, to: number): void {
   noteDsack(tcb, left, right);
 }
 
-/** The block that holds `seq` becomes the first of the next SACK option (RFC 2018 4). */
+/**
+ * The block that holds `seq` becomes the first of the next SACK option (RFC 2018 4). Each block is remembered once, or what
+ * came to one of them often would push the others out.
+ */
 function noteRecent(tcb: Tcb, seq: number): void {
   if (tcb.recentSacks.length === 0) tcb.recentSacks = new Int32Array(MAX_SACK_BLOCKS);
   const recent = tcb.recentSacks;
-  recent.copyWithin(1, 0, MAX_SACK_BLOCKS - 1);
+  const block = rangeOf(tcb, seq);
+  let kept = 0;
+  for (let i = 0; i < tcb.recentSackCount; i++) {
+    const other = rangeOf(tcb, recent[i]);
+    if (other >= 0 && other !== block) recent[kept++] = recent[i];
+  }
+  kept = Math.min(kept, MAX_SACK_BLOCKS - 1);
+  recent.copyWithin(1, 0, kept);
   recent[0] = seq;
-  if (tcb.recentSackCount < MAX_SACK_BLOCKS) tcb.recentSackCount++;
+  tcb.recentSackCount = kept + 1;
 }
 
 /** Remembers a range that arrived twice, for the next ACK (RFC 2883). */

@@ -158,10 +158,14 @@ programTest("iperf3 in both directions, both ways round, over TCP and UDP", ["ip
 });
 
 programTest("socat over UDP and TCP, ping, and ssh with its server", ["socat", "ssh"], async (world) => {
-  await using echo = await world.net.spawn(["socat", "-T", "1", "UDP-LISTEN:7004", "EXEC:cat"]);
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const udp = await world.exec(["socat", "-t", "1", "-", `UDP:${KERNEL}:7004`], { stdin: "datagram\n" });
-  assertEquals(udp, "datagram\n");
+  await using echo = await world.net.spawn(["socat", "UDP-RECVFROM:7004,fork", "EXEC:cat"]);
+  // Until it listens, and answers within the second that its client waits for it.
+  let answer = "";
+  for (let tries = 0; tries < 10 && answer === ""; tries++) {
+    const client = ["socat", "-t", "1", "-", `UDP:${KERNEL}:7004`];
+    answer = (await world.net.run(world.onStack(client), { stdin: "datagram\n" })).stdout;
+  }
+  assertEquals(answer, "datagram\n");
   echo.kill();
   await using receiver = await world.spawn(["socat", "-u", "UDP-RECV:7003", "STDOUT"]);
   for (let tries = 0; tries < 50 && receiver.stdout === ""; tries++) {

@@ -123,10 +123,11 @@ export async function startDaemon(
   const socket = `${world.directory}/lvl-ip.sock`;
   // Programs that change their user must still reach it.
   await Deno.chmod(world.directory, 0o755);
-  return {
-    daemon: await spawnReady(world.all[0], [...programs.lvlIp, "daemon", "--socket", socket]),
-    socket,
-  };
+  const [kernel] = world.all;
+  const daemon = await spawnReady(kernel, [...programs.lvlIp, "daemon", "--socket", socket]);
+  // Servers that do not choose CUBIC themselves (nginx) would else send by the machine's default.
+  await setAddress(kernel, "tap0", KERNEL);
+  return { daemon, socket };
 }
 
 /** Our daemon, and a program that reaches it by the Deno API. */

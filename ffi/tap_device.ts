@@ -17,7 +17,7 @@ const IFF_PERSIST = 0x0800;
 const IFF_VNET_HDR = 0x4000;
 const TUN_F_CSUM = 1;
 const TUN_F_TSO4 = 2;
-/** Linux 6.2; the kernel takes both or none. */
+/** Linux 6.2, which takes both or none: UDP datagrams come as a program gave them (UDP_SEGMENT), and may go out so. */
 const TUN_F_USO = 0x20 | 0x40;
 
 /** Ethernet header and one VLAN tag: what a frame may be longer than the largest IP packet. */
@@ -29,7 +29,6 @@ const VNET_NEEDS_CHECKSUM = 1;
 const VNET_CHECKSUM_VALID = 2;
 const VNET_GSO_TCPV4 = 1;
 const VNET_GSO_UDP = 5;
-/** Of a datagram it lies with the payload, and not with the headers in the frame's memory. */
 const UDP_HEADER = 8;
 
 /** Unusable frames passed over in one `receive`, so that a flood of them cannot hold the loop. */
@@ -58,7 +57,7 @@ export interface TapDeviceOptions {
  * A frame goes out as one writev of its headers and the ring buffer's slices as they lie, and comes in as one readv into
  * the frame's memory: no payload byte is touched here, and nothing is allocated (400-500 ns a frame of 1514 bytes each
  * way, most of it the kernel's; tests/ffi/tap_throughput.ts). Opened with a vnet header (`openTap`), the kernel takes and
- * gives TCP segments of up to 64 KB and does the checksums; the header travels in the first vector.
+ * gives TCP segments, and UDP datagrams of one size, of up to 64 KB and does the checksums; the header travels in the first vector.
  *
  * The descriptor is readable when a frame came in (to be watched level-triggered: `receive` may stop for a while in a
  * flood of unusable frames), and shows EPOLLERR when the interface was deleted: `receive` then throws `SysError` (EBADFD).
@@ -96,7 +95,7 @@ export class TapDevice implements Device {
     this.#largest = this.mtu + LINK_OVERHEAD;
     this.#headerSize = (request.flags & IFF_VNET_HDR) !== 0 ? VNET_HEADER : 0;
     const offload = this.#negotiate();
-    const udpSegmentation = offload && this.#cutsDatagrams();
+    const udpSegmentation = offload && this.#offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO);
     this.features = { checksum: offload, segmentation: offload, udpSegmentation };
     if (this.#headerSize > 0) {
       this.#out.set(0, this.#header.address, VNET_HEADER);
@@ -246,11 +245,6 @@ export class TapDevice implements Device {
     return this.#libc.ioctl_value(this.fd, TUNSETOFFLOAD, BigInt(flags)) >= 0;
   }
 
-  /** Whether the kernel cuts UDP datagrams: one that could hand them over uncut does. It is not to do that, though. */
-  #cutsDatagrams(): boolean {
-    return this.#offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO) && this.#offload(TUN_F_CSUM | TUN_F_TSO4);
-  }
-
   #writeHeader(frame: Frame): void {
     const view = this.#header.view;
     const checksum = frame.checksumStart >= 0;
@@ -259,7 +253,8 @@ export class TapDevice implements Device {
     view.setUint16(0, (checksum ? VNET_NEEDS_CHECKSUM : 0) | (gso << 8), true);
     // Length of the headers: the kernel puts that much into the packet's first piece and the payload into pages. 0 for
     // packets in one piece; a segment of 64 KB without it would be one allocation of 64 KB.
-    view.setUint16(2, frame.gsoSize > 0 ? frame.length + (frame.isUdpSegmented ? UDP_HEADER : 0) : 0, true);
+    const headers = frame.isUdpSegmented ? frame.checksumStart + UDP_HEADER : frame.length;
+    view.setUint16(2, frame.gsoSize > 0 ? headers : 0, true);
     view.setUint16(4, frame.gsoSize, true);
     view.setUint16(6, checksum ? frame.checksumStart : 0, true);
     view.setUint16(8, checksum ? frame.checksumOffset : 0, true);

@@ -32,7 +32,7 @@ export class Frame {
   checksumStart = -1;
   /** Where, from checksumStart on, the checksum goes. */
   checksumOffset = 0;
-  /** Outgoing: payload bytes a segment that the device is to cut; 0: no segmentation. Incoming: GRO size. */
+  /** Outgoing: payload bytes a segment that the device is to cut; 0: no segmentation. Incoming: GRO size, of TCP and UDP. */
   gsoSize = 0;
   /** Outgoing: what is to be cut are UDP datagrams, and not TCP segments. */
   isUdpSegmented = false;

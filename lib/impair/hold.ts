@@ -27,6 +27,7 @@ export function copyFrame(source: Frame, target: Frame): void {
   target.checksumStart = source.checksumStart;
   target.checksumOffset = source.checksumOffset;
   target.gsoSize = source.gsoSize;
+  target.isUdpSegmented = source.isUdpSegmented;
   target.checksumVerified = source.checksumVerified;
 }
 

@@ -27,7 +27,7 @@ export class Arrival {
   isBroadcast = false;
   /** The device vouches for its transport checksum, or it never left this host. */
   isVerified = false;
-  /** Payload of each of the TCP segments that the device put together; 0: it did not. */
+  /** Payload of each of the TCP segments or UDP datagrams that were put together, or not cut yet; 0: it is one. */
   gsoSize = 0;
   /** Its TCP payload lies in the connection's receive buffer already, where it belongs. */
   isPlaced = false;

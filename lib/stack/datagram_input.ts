@@ -12,15 +12,23 @@ import { DATAGRAM_ERROR, SocketKind } from "./socket_types.ts";
 /** What a queued message costs beside its bytes, so that a flood of empty ones is bounded too. */
 const OVERHEAD = 256;
 
-/** Whether one more message of `length` bytes fits into the socket's buffer. */
-function hasRoom(socket: DatagramSocket, length: number): boolean {
-  const { queue } = socket;
-  return queue.bytes + queue.count * OVERHEAD + length <= socket.receiveBuffer;
+/**
+ * How much of a message of `length` bytes, datagrams of `size` or one (0), fits into the socket's buffer; -1: nothing. As on
+ * Linux who does not want the datagrams as one gets as many as fit.
+ */
+function fitting(
+  { queue, receiveBuffer, mergesDatagrams }: DatagramSocket,
+  length: number,
+  size = 0,
+): number {
+  const room = receiveBuffer - queue.bytes - queue.count * OVERHEAD;
+  if (length <= room) return length;
+  return size === 0 || mergesDatagrams || room < size ? -1 : room - room % size;
 }
 
 /**
  * Queues `length` bytes of the packet that came in for the socket to read, with its addresses; the caller adds the ports.
- * Null if the socket's buffer is full.
+ * `size`: of each of the datagrams that came as one; 0: it is one. Null if the socket's buffer is full.
  */
 export function receiveMessage(
   core: Core,
@@ -29,14 +37,15 @@ export function receiveMessage(
   offset: number,
   length: number,
   now: number,
+  size = 0,
 ): Packet | null {
-  if (socket.isReadShut || !hasRoom(socket, length)) {
-    core.drop(DROP.udpQueueFull);
-    return null;
-  }
+  const taken = socket.isReadShut ? -1 : fitting(socket, length, size);
+  if (taken < length) core.drop(DROP.udpQueueFull);
+  if (taken < 0) return null;
   const { ip } = arrival;
-  const message = core.packets.acquire(length);
-  message.memory!.bytes.set(arrival.memory!.bytes.subarray(offset, offset + length), 0);
+  const message = core.packets.acquire(taken);
+  message.memory!.bytes.set(arrival.memory!.bytes.subarray(offset, offset + taken), 0);
+  message.gsoSize = size;
   message.source = ip.source;
   message.destination = ip.destination;
   message.ttl = ip.ttl;
@@ -82,7 +91,7 @@ function queueOwnReport(
 ): void {
   const skipped = socket.kind === SocketKind.datagram ? UDP_HEADER : 0;
   const length = packet.length - skipped;
-  if (!hasRoom(socket, length)) return;
+  if (fitting(socket, length) < 0) return;
   const message = core.packets.acquire(length);
   const start = packet.offset + skipped;
   message.memory!.bytes.set(packet.memory!.bytes.subarray(start, start + length), 0);

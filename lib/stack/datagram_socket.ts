@@ -93,7 +93,7 @@ export function sendMessage(core: Core, socket: DatagramSocket, message: Datagra
   packet.tos = message.tos >= 0 ? message.tos : socket.tos;
   setFragmentation(packet, socket.mtuDiscover);
   const segment = segmentOf(socket, message);
-  if (segment > 0) leaveSegments(packet, segment);
+  if (segment > 0 && message.length > segment) leaveSegments(packet, segment);
   packet.socket = socket.handle;
   core.outbox.push(packet);
   return message.length;
@@ -125,9 +125,8 @@ function checkMessage(
   }
   const segment = segmentOf(socket, message);
   if (segment > 0) {
-    const mtu = socket.mtuDiscover >= IP_PMTUDISC.probe
-      ? core.firstHopMtu(destination)
-      : core.mtuTo(destination);
+    message.mtu = 0;
+    const mtu = wayMtu(core, socket, destination);
     return header + length > MAX_PAYLOAD ? -EMSGSIZE : checkSegments(length, segment, mtu);
   }
   const most = longest(core, socket, destination);
@@ -136,11 +135,23 @@ function checkMessage(
   return -EMSGSIZE;
 }
 
-/** UDP_SEGMENT, if there is more to send than one datagram of that size; else 0. */
+/** UDP_SEGMENT of this message; 0: it is to be one datagram. */
 function segmentOf(socket: DatagramSocket, message: Datagram): number {
   if (socket.kind !== SocketKind.datagram) return 0;
-  const size = message.segment || socket.segmentSize;
-  return message.length > size ? size : 0;
+  return message.segment >= 0 ? message.segment : socket.segmentSize;
+}
+
+/** The MTU of the way to `destination`, or as far as the socket heeds it. */
+function wayMtu(core: Core, { mtuDiscover }: DatagramSocket, destination: IpAddress): number {
+  return mtuDiscover >= IP_PMTUDISC.probe ? core.firstHopMtu(destination) : core.mtuTo(destination);
+}
+
+/** The MTU that a message to `address`, 0 the peer, is measured by; -errno where none could be sent. */
+export function mtuForMessage(core: Core, socket: DatagramSocket, address: IpAddress): number {
+  const destination = address === ANY ? socket.remoteAddress : address;
+  if (destination === ANY) return -EDESTADDRREQ;
+  const refusal = sourceOf(core, socket, destination) === ANY ? core.refusalOf(destination) : 0;
+  return refusal > 0 ? -refusal : wayMtu(core, socket, destination);
 }
 
 /** Bytes that an IP packet of the socket carries, all fragments together. */
@@ -209,36 +220,6 @@ export function takeDatagramError(socket: DatagramSocket): number {
   const { error } = socket;
   socket.error = 0;
   return error === 0 ? 0 : -error;
-}
-
-/** The next message or error; its length (what does not fit is cut off), or -EAGAIN, or the error of an earlier one. */
-export function receiveMessageInto(core: Core, socket: DatagramSocket, message: Datagram): number {
-  if (socket.error !== 0 && !socket.receivesErrors) return takeDatagramError(socket);
-  const packet = socket.queue.shift();
-  if (packet === null) {
-    if (socket.error !== 0) return takeDatagramError(socket);
-    return socket.isReadShut ? 0 : -EAGAIN;
-  }
-  const length = Math.min(packet.length, message.bytes.length);
-  message.bytes.set(packet.memory!.bytes.subarray(packet.offset, packet.offset + length), 0);
-  message.offset = 0;
-  message.length = length;
-  message.address = packet.source;
-  message.port = packet.sourcePort;
-  message.localAddress = packet.destination;
-  message.localPort = packet.destinationPort;
-  message.ttl = packet.ttl;
-  message.tos = packet.tos;
-  message.kind = packet.kind;
-  message.icmpType = packet.icmpType;
-  message.icmpCode = packet.icmpCode;
-  message.errno = packet.errno;
-  message.mtu = packet.mtu;
-  message.sourceAddress = packet.reporter;
-  message.receivedAtUs = packet.receivedAtUs;
-  message.ipOptions = packet.ipOptions;
-  core.packets.release(packet);
-  return length;
 }
 
 /** shutdown(2) of a connected datagram socket. */

@@ -123,7 +123,7 @@ export function loopPacket(core: Core, packet: Packet, now: number): void {
   }
   const { offset } = packet;
   memory.bytes.set(packet.memory!.bytes.subarray(offset, offset + packet.length), headerLength);
-  loopInput(core, memory, length, now, !packet.isUnverified);
+  loopInput(core, memory, length, now, !packet.isUnverified, packet.gsoSize);
 }
 
 function fillIpOfConnection(core: Core, connection: Connection): void {
@@ -196,7 +196,14 @@ export function loopSegment(core: Core, connection: Connection, payload: Slices,
   loopInput(core, memory, end, now);
 }
 
-function loopInput(core: Core, memory: Memory, length: number, now: number, isVerified = true): void {
+function loopInput(
+  core: Core,
+  memory: Memory,
+  length: number,
+  now: number,
+  isVerified = true,
+  gsoSize = 0,
+): void {
   const { arrival } = core;
   core.counters.loopback++;
   arrival.memory = memory;
@@ -206,7 +213,7 @@ function loopInput(core: Core, memory: Memory, length: number, now: number, isVe
   arrival.length = length;
   arrival.isLinkBroadcast = false;
   arrival.isVerified = isVerified;
-  arrival.gsoSize = 0;
+  arrival.gsoSize = gsoSize;
   arrival.isPlaced = false;
   arrival.isLoopback = true;
   ipInput(core, arrival, now);

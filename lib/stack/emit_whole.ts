@@ -3,7 +3,13 @@ import { type Frame, FRAME_START } from "../buffer/frame.ts";
 import type { Memory } from "../buffer/memory.ts";
 import { fold, sum } from "../wire/checksum.ts";
 import { ETHERNET_HEADER } from "../wire/ethernet.ts";
-import { headerLengthAt, IPV4_CHECKSUM_OFFSET, IPV4_HEADER, IPV4_HEADER_MAX } from "../wire/ipv4.ts";
+import {
+  headerLengthAt,
+  IP_PROTOCOL,
+  IPV4_CHECKSUM_OFFSET,
+  IPV4_HEADER,
+  IPV4_HEADER_MAX,
+} from "../wire/ipv4.ts";
 import type { Core } from "./core.ts";
 import type { Interface } from "./interface.ts";
 import type { Packet } from "./packet.ts";
@@ -41,6 +47,7 @@ export function emitWhole(core: Core, frame: Frame, packet: Packet, link: Interf
     frame.checksumStart = ETHERNET_HEADER + packet.checksumStart;
     frame.checksumOffset = packet.checksumOffset;
     frame.gsoSize = packet.gsoSize;
+    frame.isUdpSegmented = packet.gsoSize > 0 && packet.protocol === IP_PROTOCOL.udp;
   }
   packet.sent = packet.length;
   return true;

@@ -29,7 +29,7 @@ export class Packet {
   /** With `hasHeader`: where in it a device is to begin the checksum; -1: it is complete. See `Frame`. */
   checksumStart = -1;
   checksumOffset = 0;
-  /** Payload bytes of each segment (with `hasHeader`, of TCP) or datagram that it is to be cut into; 0: it is one. */
+  /** Payload bytes of each segment or datagram that it is to be cut into, or was put together from; 0: it is one. */
   gsoSize = 0;
   /** A program wrote what is in it: nobody vouches for its checksums. */
   isUnverified = false;
@@ -166,6 +166,14 @@ export class PacketQueue {
     this.count--;
     this.bytes -= packet.length;
     return packet;
+  }
+
+  /** The first `length` bytes of the first one, which has more, were taken. */
+  takeFromFirst(length: number): void {
+    const packet = this.head!;
+    packet.offset += length;
+    packet.length -= length;
+    this.bytes -= length;
   }
 
   /** Gives all packets back to `pool`; returns how many. */

@@ -254,5 +254,6 @@ function restoreArrival(core: Core, arrival: Arrival, datagram: PartialDatagram,
   arrival.isLinkBroadcast = datagram.isLinkBroadcast;
   // What a device says of the checksum it can say of a fragment only.
   arrival.isVerified = false;
+  arrival.gsoSize = 0;
   arrival.isPlaced = arrival.isLoopback = false;
 }

@@ -1,10 +1,12 @@
-/** What a device left to be done of packets that are passed on: checksums, and cutting TCP segments (as Linux's GSO). */
+/** What a device left to be done of packets that are passed on: checksums, and cutting TCP segments and UDP datagrams (as Linux's GSO). */
 import type { Memory } from "../buffer/memory.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { headerLengthAt, IP_PROTOCOL, IPV4_CHECKSUM_OFFSET, type Ipv4Header } from "../wire/ipv4.ts";
 import { CWR, FIN, PSH, TCP_CHECKSUM_OFFSET, TCP_HEADER } from "../wire/tcp.ts";
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH_OFFSET } from "../wire/udp.ts";
 import type { Core } from "./core.ts";
 import { type Packet, PacketQueue } from "./packet.ts";
+import type { StackFeatures } from "./socket_types.ts";
 
 /** Where fields lie in the headers (RFC 791 3.1, RFC 9293 3.1). */
 const TOTAL_LENGTH = 2;
@@ -17,11 +19,15 @@ const FLAGS = 13;
 
 /** Bytes of the largest packet that comes of cutting this one, of which the headers are in `memory`. */
 export function segmentSize(memory: Memory, ip: Ipv4Header, gsoSize: number): number {
-  return ip.headerLength + tcpHeaderLength(memory, ip.payloadOffset) + gsoSize;
+  return ip.headerLength + transportHeaderLength(memory, ip.payloadOffset, ip.protocol) + gsoSize;
 }
 
-function tcpHeaderLength(memory: Memory, offset: number): number {
-  return (memory.view.getUint8(offset + DATA_OFFSET) >> 4) << 2;
+function transportHeaderLength(memory: Memory, offset: number, protocol: number): number {
+  return protocol === IP_PROTOCOL.udp ? UDP_HEADER : (memory.view.getUint8(offset + DATA_OFFSET) >> 4) << 2;
+}
+
+function checksumOffsetOf(protocol: number): number {
+  return protocol === IP_PROTOCOL.udp ? UDP_CHECKSUM_OFFSET : TCP_CHECKSUM_OFFSET;
 }
 
 /**
@@ -31,13 +37,15 @@ function tcpHeaderLength(memory: Memory, offset: number): number {
 export function leaveToDevice(packet: Packet, ip: Ipv4Header): boolean {
   const { memory, length, checksumStart, checksumOffset } = packet;
   if (packet.gsoSize > 0) {
-    if (ip.protocol !== IP_PROTOCOL.tcp || ip.moreFragments || ip.fragmentOffset > 0) return false;
-    if (ip.payloadLength < TCP_HEADER) return false;
-    const headers = ip.headerLength + tcpHeaderLength(memory!, ip.headerLength);
+    const { protocol } = ip;
+    if (protocol !== IP_PROTOCOL.tcp && protocol !== IP_PROTOCOL.udp) return false;
+    if (ip.moreFragments || ip.fragmentOffset > 0) return false;
+    if (ip.payloadLength < (protocol === IP_PROTOCOL.udp ? UDP_HEADER : TCP_HEADER)) return false;
+    const headers = ip.headerLength + transportHeaderLength(memory!, ip.headerLength, protocol);
     if (headers > length) return false;
-    leaveChecksum(memory!, ip.headerLength, length);
+    leaveChecksum(memory!, ip.headerLength, length, protocol);
     packet.checksumStart = ip.headerLength;
-    packet.checksumOffset = TCP_CHECKSUM_OFFSET;
+    packet.checksumOffset = checksumOffsetOf(protocol);
     if (headers + packet.gsoSize >= length) packet.gsoSize = 0;
     return true;
   }
@@ -45,16 +53,16 @@ export function leaveToDevice(packet: Packet, ip: Ipv4Header): boolean {
     (checksumStart >= ip.headerLength && checksumStart + checksumOffset + 2 <= length);
 }
 
-/** Puts the sum of the pseudo header in a TCP segment's checksum field: the rest is added by who completes it. */
-function leaveChecksum(memory: Memory, headerLength: number, length: number): void {
+/** Puts the sum of the pseudo header in the transport's checksum field: the rest is added by who completes it. */
+function leaveChecksum(memory: Memory, headerLength: number, length: number, protocol: number): void {
   const { view } = memory;
   const pseudo = pseudoSum(
     view.getInt32(SOURCE),
     view.getInt32(DESTINATION),
-    IP_PROTOCOL.tcp,
+    protocol,
     length - headerLength,
   );
-  view.setUint16(headerLength + TCP_CHECKSUM_OFFSET, pseudo);
+  view.setUint16(headerLength + checksumOffsetOf(protocol), pseudo);
 }
 
 /** Makes the checksum that a device was to make. */
@@ -70,29 +78,34 @@ export function completeChecksum(packet: Packet): void {
   packet.checksumStart = -1;
 }
 
-/** Cuts a TCP packet, header and all, into ones of `gsoSize` bytes of payload, and gives it back to its pool. */
+/** Cuts a packet, header and all, into ones of `gsoSize` bytes of payload, and gives it back to its pool. */
 export function cutPacket(core: Core, packet: Packet): PacketQueue {
   const queue = new PacketQueue();
   const { view } = packet.memory!;
+  const { protocol } = packet;
   const headerLength = headerLengthAt(packet.memory!, 0);
-  const headers = headerLength + tcpHeaderLength(packet.memory!, headerLength);
-  const first = view.getInt32(headerLength + SEQUENCE);
+  const headers = headerLength + transportHeaderLength(packet.memory!, headerLength, protocol);
   const identification = view.getUint16(IDENTIFICATION);
   for (let at = headers; at < packet.length; at += packet.gsoSize) {
     const payload = Math.min(packet.gsoSize, packet.length - at);
     const piece = copyPiece(core, packet, headers, at, payload);
     const { view } = piece.memory!;
     view.setUint16(IDENTIFICATION, (identification + queue.count) & 0xffff);
-    view.setInt32(headerLength + SEQUENCE, first + at - headers);
-    const isLast = at + payload === packet.length;
-    // What begins and what ends the whole is said once (RFC 3168 6.1.2 of CWR).
-    const taken = (isLast ? 0 : FIN | PSH) | (at === headers ? 0 : CWR);
-    view.setUint8(headerLength + FLAGS, view.getUint8(headerLength + FLAGS) & ~taken);
-    finishHeaders(piece.memory!, headerLength, piece.length);
+    if (protocol === IP_PROTOCOL.udp) view.setUint16(headerLength + UDP_LENGTH_OFFSET, UDP_HEADER + payload);
+    else placeSegment(view, headerLength, at - headers, at + payload === packet.length);
+    finishHeaders(piece.memory!, headerLength, piece.length, protocol);
     queue.push(piece);
   }
   core.packets.release(packet);
   return queue;
+}
+
+/** Makes the TCP header, a copy of that of the whole, that of the segment that begins `at` bytes behind. */
+function placeSegment(view: DataView, header: number, at: number, isLast: boolean): void {
+  view.setInt32(header + SEQUENCE, view.getInt32(header + SEQUENCE) + at);
+  // What begins and what ends the whole is said once (RFC 3168 6.1.2 of CWR).
+  const taken = (isLast ? 0 : FIN | PSH) | (at === 0 ? 0 : CWR);
+  view.setUint8(header + FLAGS, view.getUint8(header + FLAGS) & ~taken);
 }
 
 /** The headers, and `length` bytes from `at` on, as a packet of their own. */
@@ -112,18 +125,19 @@ function copyPiece(core: Core, packet: Packet, headers: number, at: number, leng
   return piece;
 }
 
-function finishHeaders(memory: Memory, headerLength: number, length: number): void {
+function finishHeaders(memory: Memory, headerLength: number, length: number, protocol: number): void {
   const { view } = memory;
   view.setUint16(TOTAL_LENGTH, length);
   view.setUint16(IPV4_CHECKSUM_OFFSET, 0);
   view.setUint16(IPV4_CHECKSUM_OFFSET, fold(sum(memory, 0, headerLength)));
-  leaveChecksum(memory, headerLength, length);
+  leaveChecksum(memory, headerLength, length, protocol);
 }
 
 /** Whether a packet must be cut before it goes out on a link of this MTU. */
-export function mustBeCut(packet: Packet, segmentation: boolean, mtu: number): boolean {
-  if (packet.gsoSize === 0) return false;
-  if (!segmentation) return true;
-  const headerLength = headerLengthAt(packet.memory!, 0);
-  return headerLength + tcpHeaderLength(packet.memory!, headerLength) + packet.gsoSize > mtu;
+export function mustBeCut(packet: Packet, features: StackFeatures, mtu: number): boolean {
+  const { gsoSize, protocol, memory } = packet;
+  if (gsoSize === 0) return false;
+  if (!(protocol === IP_PROTOCOL.udp ? features.udpSegmentation : features.segmentation)) return true;
+  const headerLength = headerLengthAt(memory!, 0);
+  return headerLength + transportHeaderLength(memory!, headerLength, protocol) + gsoSize > mtu;
 }

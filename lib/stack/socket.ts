@@ -57,6 +57,8 @@ export class DatagramSocket extends BaseSocket {
   broadcast = false;
   /** UDP_SEGMENT: what is sent is cut into datagrams of so many bytes; 0: not at all. */
   segmentSize = 0;
+  /** UDP_GRO: datagrams of one flow and size are read as one. */
+  mergesDatagrams = false;
   /** IP_MTU_DISCOVER. */
   mtuDiscover: number = IP_PMTUDISC.want;
   /** What came in and was not read. */

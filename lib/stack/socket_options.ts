@@ -30,6 +30,7 @@ import {
   SocketKind,
   SOL_SOCKET,
   SOL_UDP,
+  UDP_GRO,
   UDP_SEGMENT,
 } from "./socket_types.ts";
 
@@ -139,10 +140,24 @@ function setDatagramOption(socket: DatagramSocket, level: number, name: number, 
 }
 
 function setUdpOption(socket: DatagramSocket, name: number, value: number): number {
-  if (socket.kind !== SocketKind.datagram || name !== UDP_SEGMENT) return -ENOPROTOOPT;
-  if (value < 0 || value > 65535) return -EINVAL;
-  socket.segmentSize = value;
-  return 0;
+  if (socket.kind !== SocketKind.datagram) return -ENOPROTOOPT;
+  switch (name) {
+    case UDP_SEGMENT:
+      if (value < 0 || value > 65535) return -EINVAL;
+      socket.segmentSize = value;
+      return 0;
+    case UDP_GRO:
+      socket.mergesDatagrams = value !== 0;
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+function getUdpOption(socket: DatagramSocket, name: number): number {
+  if (socket.kind !== SocketKind.datagram) return -ENOPROTOOPT;
+  if (name === UDP_SEGMENT) return socket.segmentSize;
+  return name === UDP_GRO ? Number(socket.mergesDatagrams) : -ENOPROTOOPT;
 }
 
 /** getsockopt(2): the integer, or -errno. SO_ERROR is `Stack.takeError`. */
@@ -159,9 +174,7 @@ export function getSocketOption(core: Core, socket: Socket, level: number, name:
   if (inert !== null) return inert;
   if (level === IPPROTO_IP) return getIpOption(core, socket, name);
   if (socket.kind === SocketKind.stream) return getOption(socket.tcb, level, name);
-  if (level === SOL_UDP) {
-    return socket.kind === SocketKind.datagram && name === UDP_SEGMENT ? socket.segmentSize : -ENOPROTOOPT;
-  }
+  if (level === SOL_UDP) return getUdpOption(socket, name);
   return level === SOL_SOCKET ? getDatagramOption(socket, name) : -ENOPROTOOPT;
 }
 

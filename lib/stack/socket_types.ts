@@ -38,6 +38,7 @@ export const SOL_RAW = 255;
 /** Level of options of UDP sockets, and the one there is. */
 export const SOL_UDP = 17;
 export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 
 /** Options at SOL_SOCKET. */
 export const SO_REUSEADDR = 2;
@@ -116,8 +117,10 @@ export class Datagram {
   tos = -1;
   /** Sending: our address to send from (IP_PKTINFO); 0: the socket's. Receiving leaves it alone. */
   fromAddress: IpAddress = 0;
-  /** Sending by UDP: datagrams of so many bytes are made of it (UDP_SEGMENT); 0: as the socket has it. */
-  segment = 0;
+  /** Sending by UDP: datagrams of so many bytes are made of it (UDP_SEGMENT); 0: one is; -1: as the socket has it. */
+  segment = -1;
+  /** Receiving with UDP_GRO: bytes of each of the datagrams that were put together, but for the last; 0: it is one. */
+  groSize = 0;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where the message begins in `bytes`; receiving sets it to 0. */
   offset = 0;
@@ -128,7 +131,10 @@ export class Datagram {
   icmpCode = 0;
   errno = 0;
   sourceAddress: IpAddress = 0;
-  /** Of an error "fragmentation needed": the MTU that was named; otherwise 0. After a send that was -EMSGSIZE: the MTU. */
+  /**
+   * Of an error "fragmentation needed": the MTU that was named; otherwise 0. After a send that was -EMSGSIZE: the MTU; 0
+   * where UDP_SEGMENT was what did not fit.
+   */
   mtu = 0;
   /** When it came in, on the stack's clock, microseconds. */
   receivedAtUs = 0;

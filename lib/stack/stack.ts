@@ -13,7 +13,8 @@ import { abortConnections, advanceConnections, touch } from "./connections.ts";
 import { Core } from "./core.ts";
 import { createSocket, endSocket } from "./create_socket.ts";
 import type { Counters } from "./counters.ts";
-import { connectDatagram, receiveMessageInto, sendMessage, shutdownDatagram } from "./datagram_socket.ts";
+import { receiveMessageInto } from "./datagram_receive.ts";
+import { connectDatagram, mtuForMessage, sendMessage, shutdownDatagram } from "./datagram_socket.ts";
 import { expectNext, expectNothing } from "./expected.ts";
 import { frameInput } from "./ip.ts";
 import { Network } from "./network.ts";
@@ -272,6 +273,13 @@ export class Stack {
     const socket = this.core.sockets.get(handle);
     if (socket === null) return -EBADF;
     return socket.kind === SocketKind.stream ? -EOPNOTSUPP : receiveMessageInto(this.core, socket, message);
+  }
+
+  /** The MTU that a message to `address`, 0 the peer, is measured by; -errno where none could be sent there. */
+  mtuTo(handle: number, address: IpAddress): number {
+    const socket = this.core.sockets.get(handle);
+    if (socket === null) return -EBADF;
+    return socket.kind === SocketKind.stream ? -EOPNOTSUPP : mtuForMessage(this.core, socket, address);
   }
 
   /** `how`: SHUT_RD, SHUT_WR or SHUT_RDWR. */

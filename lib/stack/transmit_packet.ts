@@ -31,7 +31,7 @@ export function transmitPacket(core: Core, frame: Frame, now: number): Outcome {
   const isDatagrams = packet.gsoSize > 0 && !packet.hasHeader;
   const isLocal = core.local.has(destination);
   const mac = groupMac(core, destination);
-  if (isDatagrams && (isLocal || mac !== 0)) return cut(core, cutDatagrams(core, packet));
+  if (isDatagrams && mac !== 0) return cut(core, cutDatagrams(core, packet));
   if (isLocal) {
     loopPacket(core, packet, now);
     core.packets.release(packet);
@@ -44,7 +44,7 @@ export function transmitPacket(core: Core, frame: Frame, now: number): Outcome {
   const mtu = packet.ignoresPathMtu ? route.mtu : core.mtuTo(destination);
   const { features } = route.link;
   if (packet.gsoSize > 0) {
-    const mustCut = !isDatagrams && mustBeCut(packet, features.segmentation, mtu);
+    const mustCut = !isDatagrams && mustBeCut(packet, features, mtu);
     if (mustCut) return cut(core, cutPacket(core, packet));
   } else if (packet.dontFragment && !fits(packet, mtu)) {
     return dropTooBig(core, packet, mtu, now);

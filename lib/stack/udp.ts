@@ -36,7 +36,9 @@ function isChecksumGood(arrival: Arrival): boolean {
 
 function deliver(core: Core, socket: DatagramSocket, arrival: Arrival, now: number): void {
   const { udp } = arrival;
-  const message = receiveMessage(core, socket, arrival, udp.payloadOffset, udp.payloadLength, now);
+  const { payloadOffset, payloadLength } = udp;
+  const size = arrival.gsoSize < payloadLength ? arrival.gsoSize : 0;
+  const message = receiveMessage(core, socket, arrival, payloadOffset, payloadLength, now, size);
   if (message === null) return;
   message.sourcePort = udp.sourcePort;
   message.destinationPort = udp.destinationPort;

@@ -5,13 +5,12 @@
 import { EINVAL, EMSGSIZE } from "../errno.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
 import { IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
-import { UDP_CHECKSUM_OFFSET, UDP_HEADER } from "../wire/udp.ts";
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER, UDP_LENGTH_OFFSET } from "../wire/udp.ts";
 import type { Core } from "./core.ts";
 import { type Packet, PacketQueue } from "./packet.ts";
 
 /** Linux's UDP_MAX_SEGMENTS. */
 const MAX_SEGMENTS = 128;
-const UDP_LENGTH_OFFSET = 4;
 
 /** May `length` bytes be sent as datagrams of `size`? 0, or -errno as Linux gives it. `mtu`: of the way, bytes. */
 export function checkSegments(length: number, size: number, mtu: number): number {

@@ -4,7 +4,8 @@ import { DROP, type DropCode } from "./drop.ts";
 
 /** Bytes of the header. */
 export const UDP_HEADER = 8;
-/** Where the checksum lies, in bytes from the start of the header. */
+/** Where length and checksum lie, in bytes from the start of the header. */
+export const UDP_LENGTH_OFFSET = 4;
 export const UDP_CHECKSUM_OFFSET = 6;
 
 /** One UDP header. Reused for every datagram. */
@@ -27,7 +28,7 @@ export class UdpHeader {
 export function parseUdp(memory: Memory, offset: number, length: number, header: UdpHeader): DropCode {
   if (length < UDP_HEADER) return DROP.udpTruncated;
   const view = memory.view;
-  const datagramLength = view.getUint16(offset + 4);
+  const datagramLength = view.getUint16(offset + UDP_LENGTH_OFFSET);
   if (datagramLength < UDP_HEADER || datagramLength > length) return DROP.udpLength;
   header.sourcePort = view.getUint16(offset);
   header.destinationPort = view.getUint16(offset + 2);
@@ -43,7 +44,7 @@ export function emitUdp(memory: Memory, offset: number, header: UdpHeader): numb
   const view = memory.view;
   view.setUint16(offset, header.sourcePort);
   view.setUint16(offset + 2, header.destinationPort);
-  view.setUint16(offset + 4, header.length);
+  view.setUint16(offset + UDP_LENGTH_OFFSET, header.length);
   view.setUint16(offset + UDP_CHECKSUM_OFFSET, 0);
   return UDP_HEADER;
 }

@@ -8,6 +8,7 @@ import { check, closeDescriptor, libc } from "../../ffi/libc.ts";
 import { Block } from "../../ffi/memory.ts";
 import { openTap, type TapDevice } from "../../ffi/tap.ts";
 import { setSocketOption, SOL_SOCKET } from "../../ffi/unix_socket.ts";
+import { SOL_UDP, UDP_SEGMENT } from "../../lib/stack/socket_types.ts";
 import { receiveWhere } from "./frames.ts";
 import { PacketSocket } from "./packet_socket.ts";
 
@@ -106,9 +107,10 @@ Deno.test("a large segment comes in as one frame, with its segments' size and a 
   tap.close();
 });
 
-/** Has the kernel send a UDP datagram of `size` bytes as a broadcast through the TAP. */
-function kernelSends(size: number): void {
+/** Has the kernel send UDP datagrams, `size` bytes in all, as a broadcast through the TAP: one, or each of `segment`. */
+function kernelSends(size: number, segment = 0): void {
   const fd = check("socket", libc().socket(2, 2, 0));
+  setSocketOption(fd, SOL_UDP, UDP_SEGMENT, segment);
   setSocketOption(fd, SOL_SOCKET, SO_BROADCAST, 1);
   const address = new Block(16); // struct sockaddr_in
   address.view.setUint16(0, 2, true);
@@ -129,6 +131,16 @@ function udpSum(view: DataView): number {
 }
 
 const isUdp = (view: DataView) => view.getUint16(12) === 0x0800 && view.getUint8(23) === 17;
+
+Deno.test("datagrams that a program gave at once come as one frame, with the size of each", () => {
+  const tap = open();
+  kernelSends(2500, 1000);
+  const got = receiveWhere(tap, isUdp);
+  assert(got !== null);
+  assertEquals([got.frame.gsoSize, got.frame.checksumVerified], [1000, true]);
+  assertEquals([got.bytes.length, got.view.getUint16(38)], [42 + 2500, 8 + 2500]);
+  tap.close();
+});
 
 Deno.test("the kernel leaves a checksum undone and says so; without vnet headers it does it", () => {
   const before = open();

@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { Random } from "../../lib/impair/random.ts";
-import { Datagram, SocketKind } from "../../lib/stack/socket_types.ts";
+import { Datagram, SocketKind, type StackFeatures } from "../../lib/stack/socket_types.ts";
 import { parseMac, writeMac } from "../../lib/wire/address.ts";
 import { arpFrame } from "../support/build.ts";
 import { formatFrame } from "../support/format.ts";
@@ -18,7 +18,11 @@ import { type FrameNotes, hostMac, ourMac, Router, type Sent } from "../stack/ro
 const FRAMES = Math.round(150_000 * Number(Deno.env.get("LVLIP_FUZZ_FACTOR") ?? 1));
 const MTU = 1500;
 const MAX_BUFFERED_BYTES = 24 << 20;
-const OFFLOADS = [{ checksum: false, segmentation: false }, { checksum: true, segmentation: true }];
+const OFFLOADS: StackFeatures[] = [
+  { checksum: false, segmentation: false },
+  { checksum: true, segmentation: true },
+  { checksum: true, segmentation: true, udpSegmentation: true },
+];
 const PROTOCOLS = [1, 6, 17, 253, 255];
 
 console.log(`LVLIP_FUZZ_SEED=${FUZZ_SEED}`);
@@ -59,7 +63,7 @@ function checkSent(sent: Sent, hasOffload: boolean): void {
   if (!hasOffload) assertEquals([sent.gsoSize, sent.checksumStart], [0, -1], what);
   const { length } = sent.bytes;
   if (sent.gsoSize === 0) assertLessOrEqual(length, 14 + MTU, what);
-  else assertLessOrEqual(sent.gsoSize + 40, MTU, `${what}: segments`);
+  else assertLessOrEqual(sent.gsoSize + (sent.isUdpSegmented ? 28 : 40), MTU, `${what}: segments`);
   if (sent.checksumStart >= 0) assertLessOrEqual(sent.checksumStart + sent.checksumOffset + 2, length, what);
 }
 
@@ -96,7 +100,7 @@ function openSockets(router: Router): number[] {
   });
 }
 
-function flood(random: Random, frames: number, features: typeof OFFLOADS[number]): number {
+function flood(random: Random, frames: number, features: StackFeatures): number {
   const router = new Router(["10.0.0.5/24", "10.1.0.5/24"], { acceptRedirects: true }, [
     { features },
     { features },

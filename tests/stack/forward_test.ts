@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fold, pseudoSum, sum } from "../../lib/wire/checksum.ts";
 import { Memory } from "../../lib/buffer/memory.ts";
+import type { StackFeatures } from "../../lib/stack/socket_types.ts";
 import { arpFrame, icmpFrame, type IpFields, tcpFrame, udpFrame } from "../support/build.ts";
 import { ip } from "./helpers.ts";
 import { type FrameNotes, hostMac, ourMac, Router, type Sent } from "./router.ts";
@@ -289,6 +290,27 @@ Deno.test("offload: towards a device that can do nothing checksums are made and 
   assertEquals(pieces.flatMap(({ tcp }) => [...tcp!.payload]), [...payload]);
 });
 
+Deno.test("offload: datagrams that came as one stay so, or are cut with a length and a checksum each", () => {
+  const payload = Uint8Array.from({ length: 2500 }, (_, i) => (i * 7) & 0xff);
+  const cut = (features: StackFeatures) => {
+    const made = router({}, [OFFLOAD, { features }]);
+    return made.input(0, udp({ payload }), { gsoSize: 1000, checksumVerified: true });
+  };
+  const [passed, ...more] = cut({ ...OFFLOAD.features, udpSegmentation: true });
+  const { gsoSize, isUdpSegmented, checksumStart, checksumOffset } = passed;
+  assertEquals([more.length, gsoSize, isUdpSegmented, checksumStart, checksumOffset], [0, 1000, true, 34, 6]);
+  assertEquals(passed.bytes.length, 42 + 2500);
+  for (const features of [OFFLOAD.features, { checksum: false, segmentation: false }]) {
+    const pieces = cut(features);
+    assertEquals(pieces.map(({ udp }) => udp!.payload.length), [1000, 1000, 500]);
+    assertEquals(pieces.map(({ ipv4 }) => ipv4!.totalLength), [1028, 1028, 528]);
+    assertEquals(pieces.map(({ udp }) => udp!.checksumOk), [true, true, true]);
+    assertEquals(pieces.map(({ ipv4 }) => ipv4!.identification), [0, 1, 2]);
+    assertEquals(pieces.flatMap(({ udp }) => [...udp!.payload]), [...payload]);
+    assertEquals(pieces.map(({ gsoSize }) => gsoSize), [0, 0, 0]);
+  }
+});
+
 Deno.test("offload: segments that are too large for the next link are told of, or cut and fragmented", () => {
   const made = router({}, [OFFLOAD, { ...OFFLOAD, mtu: 1000 }]);
   const { frame, notes } = offloaded(4000);
@@ -303,9 +325,8 @@ Deno.test("offload: a frame that contradicts what is said of it is dropped", () 
   const made = router({}, [OFFLOAD, OFFLOAD]);
   const { frame, notes } = offloaded(100);
   assertEquals(made.input(0, frame, { ...notes, checksumStart: 5000 }), []);
-  const datagram = udp({ payload: new Uint8Array(4000) });
-  setFragmentField(new DataView(datagram.buffer), 0);
-  assertEquals(made.input(0, datagram, { gsoSize: 1000 }), [], "only TCP is cut");
+  const packet = icmpFrame({ type: 8, source: A, destination: B, destinationMac: ourMac(0), payload: "x" });
+  assertEquals(made.input(0, packet, { gsoSize: 1000 }), [], "only TCP and UDP are cut");
   assertEquals(made.drops.frameOffloadInvalid, 2);
 });
 

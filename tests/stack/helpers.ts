@@ -36,17 +36,18 @@ export class Bench {
   }
 
   /** A frame arrives; returns what the stack sends. */
-  input(bytes: Uint8Array, checksumVerified = false): Uint8Array[] {
-    this.feed(bytes, checksumVerified);
+  input(bytes: Uint8Array, checksumVerified = false, gsoSize = 0): Uint8Array[] {
+    this.feed(bytes, checksumVerified, gsoSize);
     return this.drain();
   }
 
   /** A frame arrives, and nothing is sent yet. */
-  feed(bytes: Uint8Array, checksumVerified = false): void {
+  feed(bytes: Uint8Array, checksumVerified = false, gsoSize = 0): void {
     this.frameIn.clear();
     this.frameIn.memory.bytes.set(bytes, FRAME_START);
     this.frameIn.length = bytes.length;
     this.frameIn.checksumVerified = checksumVerified;
+    this.frameIn.gsoSize = gsoSize;
     this.stack.input(this.frameIn, this.now);
   }
 

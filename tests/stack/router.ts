@@ -9,6 +9,7 @@ import { decode, type Packet } from "../support/decode.ts";
 export interface Sent extends Packet {
   device: number;
   gsoSize: number;
+  isUdpSegmented: boolean;
   checksumStart: number;
   checksumOffset: number;
 }
@@ -65,9 +66,9 @@ export class Router {
     while (this.stack.transmit(frameOut, this.now)) {
       const bytes = new Uint8Array(frameOut.totalLength);
       flatten(frameOut, bytes, 0);
-      const { device, gsoSize, checksumStart, checksumOffset } = frameOut;
+      const { device, gsoSize, isUdpSegmented, checksumStart, checksumOffset } = frameOut;
       const packet = decode(bytes, { checksumOffloaded: checksumStart >= 0 });
-      sent.push({ ...packet, device, gsoSize, checksumStart, checksumOffset });
+      sent.push({ ...packet, device, gsoSize, isUdpSegmented, checksumStart, checksumOffset });
     }
     return sent;
   }

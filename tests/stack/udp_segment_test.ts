@@ -74,6 +74,17 @@ Deno.test("what fits one datagram is one; a message may have a size of its own",
   assertEquals(frame.gsoSize, 30);
 });
 
+Deno.test("a message says whether it is cut, whatever the socket has", () => {
+  const { made, handle } = bench();
+  const message = makeMessage(1400);
+  message.segment = 0;
+  assertEquals(made.stack.sendTo(handle, message, made.now), 1400);
+  assertEquals(made.drain().map((frame) => decode(frame).udp?.payload.length), [1400]);
+  message.segment = -1;
+  assertEquals(made.stack.sendTo(handle, message, made.now), 1400);
+  assertEquals(made.drain().map((frame) => decode(frame).udp?.payload.length), [1000, 400]);
+});
+
 Deno.test("to ourselves they come one by one", () => {
   const { made, handle } = bench(OFFLOAD);
   const receiver = expect(made.stack.socket(SocketKind.datagram));
@@ -97,6 +108,16 @@ Deno.test("refusals are Linux's", () => {
   const message = makeMessage(65507);
   message.segment = 1473;
   assertEquals(made.stack.sendTo(handle, message, made.now), -EMSGSIZE, "a piece does not fit the MTU");
+  assertEquals(message.mtu, 0, "it is not told as the path's");
+  message.length = 1473;
+  assertEquals(
+    made.stack.sendTo(handle, message, made.now),
+    -EMSGSIZE,
+    "nor a single one that would fit in fragments",
+  );
+  message.segment = 0;
+  assertEquals(made.stack.sendTo(handle, message, made.now), 1473);
+  message.length = 65507;
   message.segment = 500;
   assertEquals(made.stack.sendTo(handle, message, made.now), -EINVAL, "more than 128 pieces");
   message.segment = 1472;

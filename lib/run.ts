@@ -23,9 +23,9 @@ const EPOLLIN = 1;
 /** What the loop needs of the stack: the shape of `Stack`. */
 export interface LoopStack {
   input(frame: Frame, now: number): void;
-  /** Where the payload of the next frame would best lie; and that there was no next frame. */
-  expect?(frame: Frame, device: number): void;
-  expectNothing?(frame: Frame): void;
+  /** Where the payload of the next frame would best lie; and that there is no next frame. */
+  expect?(frame: Frame): void;
+  expectNothing?(frame: Frame, now: number): void;
   /** What `input` left to be sent is to go before the next frame comes in. */
   readonly isUrgent?: boolean;
   transmit(frame: Frame, now: number): boolean;
@@ -152,9 +152,9 @@ class Loop {
     const frame = this.#in;
     let bytes = INPUT_BYTES;
     for (let left = port.budget; left > 0 && bytes > 0; left--) {
-      stack.expect?.(frame, index);
+      stack.expect?.(frame);
       if (!device.receive(frame, now)) {
-        stack.expectNothing?.(frame);
+        stack.expectNothing?.(frame, now);
         port.emptied();
         return false;
       }
@@ -164,6 +164,7 @@ class Loop {
       stack.input(frame, now);
       if (stack.isUrgent) this.#transmit(now);
     }
+    stack.expectNothing?.(frame, now);
     return port.exhausted();
   }
 

@@ -107,11 +107,15 @@ export class RingBuffer {
     this.#pieces(position, length, out);
   }
 
-  /** Makes room for `n` bytes behind those held and sets `out` to it; fill it, then `advance` by what was filled. */
-  reserve(n: number, out: Slices): void {
-    checkRange("reserve", 0, n, Number.MAX_SAFE_INTEGER);
-    if (n > 0) this.#ensure(this.#length + n);
-    this.#pieces(this.#length, n, out);
+  /**
+   * Makes room for `n` bytes behind those held, and behind `filled` more that were reserved before, and sets `out` to it;
+   * fill it, then `advance` by what was filled.
+   */
+  reserve(n: number, out: Slices, filled = 0): void {
+    checkRange("reserve", filled, n, Number.MAX_SAFE_INTEGER);
+    const position = this.#length + filled;
+    if (n > 0) this.#ensure(position + n, Math.max(this.#extent, position));
+    this.#pieces(position, n, out);
   }
 
   /** Gives the block back to the pool; whatever it held is gone. */
@@ -141,21 +145,21 @@ export class RingBuffer {
     out.length2 = length - first;
   }
 
-  /** A block of at least `size` bytes. Growing keeps all bytes, also those placed out of order, and moves the head to 0. */
-  #ensure(size: number): Memory {
+  /** A block of at least `size` bytes. Growing keeps the first `kept`, those placed out of order too, and moves the head to 0. */
+  #ensure(size: number, kept = this.#extent): Memory {
     const old = this.#memory;
     if (size > this.#largest) this.#largest = size;
     if (old !== null && size <= old.size) {
       // Empty: start over at the front, where a range is one piece more often.
-      if (this.#extent === 0) this.#head = 0;
+      if (kept === 0) this.#head = 0;
       return old;
     }
     // A transfer that empties the ring again and again does not make it grow each time.
     const memory = this.#pool.acquire(old === null ? Math.max(size, this.#usual) : size);
     if (old !== null) {
-      const first = Math.min(this.#extent, old.size - this.#head);
+      const first = Math.min(kept, old.size - this.#head);
       copy(old.bytes, this.#head, memory.bytes, 0, first);
-      copy(old.bytes, 0, memory.bytes, first, this.#extent - first);
+      copy(old.bytes, 0, memory.bytes, first, kept - first);
       this.#pool.release(old);
     }
     this.#head = 0;

@@ -74,6 +74,8 @@ export class ImpairedDevice implements Device {
     const direction = this.#in;
     if (!direction.active) return this.#inner.receive(frame, now);
     this.#moreToReceive = false;
+    // What gets lost or is held back must not lie where the stack wants the next frame's payload.
+    frame.clear();
     for (let taken = 0; taken < RECEIVE_BUDGET; taken++) {
       const held = direction.due(now);
       if (held !== null) {

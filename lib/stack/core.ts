@@ -1,4 +1,4 @@
-import { Memory } from "../buffer/memory.ts";
+import { Memory, Slices } from "../buffer/memory.ts";
 import { MemoryPool } from "../buffer/memory_pool.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../tcp/settings.ts";
 import { Tcb } from "../tcp/tcb.ts";
@@ -22,6 +22,7 @@ import { InitialSequence } from "./isn.ts";
 import type { Interface } from "./interface.ts";
 import { configureInterfaces, makeInterfaces } from "./interfaces.ts";
 import { ListenerTable } from "./listener.ts";
+import { Merged } from "./merge.ts";
 import { type Packet, PacketPool, PacketQueue } from "./packet.ts";
 import { PathMtuCache } from "./path_mtu.ts";
 import { PortSpace } from "./port_space.ts";
@@ -126,6 +127,8 @@ export class Core {
   // Reused for every packet
   readonly arrival = new Arrival();
   readonly expected = new Expected();
+  readonly merged = new Merged();
+  readonly slices = new Slices();
   readonly arpIn = new ArpHeader();
   readonly segmentIn = new TcpHeader();
   readonly segmentOut = new TcpHeader();

@@ -1,7 +1,7 @@
 import { type Frame, FRAME_START } from "../buffer/frame.ts";
 import type { Memory, Slices } from "../buffer/memory.ts";
 import type { MacAddress } from "../wire/address.ts";
-import { add, fold, pseudoSum, sum, swap } from "../wire/checksum.ts";
+import { fold, pseudoSum, sum, sumSlices } from "../wire/checksum.ts";
 import { emitEthernet, ETHER_TYPE, ETHERNET_HEADER } from "../wire/ethernet.ts";
 import { emitIpv4, IP_PROTOCOL, IPV4_HEADER } from "../wire/ipv4.ts";
 import { emitTcp, TCP_CHECKSUM_OFFSET } from "../wire/tcp.ts";
@@ -161,21 +161,10 @@ export function emitSegment(core: Core, frame: Frame, connection: Connection, ne
     frame.checksumStart = ETHERNET_HEADER + IPV4_HEADER;
     frame.checksumOffset = TCP_CHECKSUM_OFFSET;
   } else {
-    checksum = fold(sumPayload(payload, sum(memory, TRANSPORT_OFFSET, header, pseudo)));
+    checksum = fold(sumSlices(payload, sum(memory, TRANSPORT_OFFSET, header, pseudo)));
   }
   memory.view.setUint16(TRANSPORT_OFFSET + TCP_CHECKSUM_OFFSET, checksum);
   frame.gsoSize = tcb.gsoSize;
-}
-
-/** The sum of both slices, added to `initial`. */
-function sumPayload(payload: Slices, initial: number): number {
-  const { memory, offset1, length1, offset2, length2 } = payload;
-  if (memory === null || length1 === 0) return initial;
-  const first = sum(memory, offset1, length1, initial);
-  if (length2 === 0) return first;
-  const second = sum(memory, offset2, length2);
-  // What follows an odd number of bytes has its halves exchanged (RFC 1071 2 B).
-  return add(first, (length1 & 1) === 1 ? swap(second) : second);
 }
 
 /** The same for a connection whose peer is in this stack too. */

@@ -12,6 +12,7 @@ import { takePrediction } from "./expected.ts";
 import { forward } from "./forward.ts";
 import { icmpInput } from "./icmp.ts";
 import { sendIcmpError } from "./icmp_send.ts";
+import { merge } from "./merge.ts";
 import { rawInput } from "./raw_socket.ts";
 import { fragmentInput } from "./reassembly.ts";
 import { tcpInput } from "./tcp_input.ts";
@@ -23,12 +24,28 @@ const ALL_HOSTS_MAC = 0x01005e000001;
 
 /** A frame came in from the device. */
 export function frameInput(core: Core, frame: Frame, now: number): void {
-  const { arrival, counters } = core;
-  const isPlaced = takePrediction(core, frame);
+  const { counters } = core;
+  counters.framesIn++;
+  counters.bytesIn += frame.totalLength;
+  const { merged } = core;
+  let waits = merge(core, frame);
+  if (!waits && merged.count > 0) {
+    takeMerged(core, now);
+    waits = merge(core, frame);
+  }
+  if (!waits) takeFrame(core, frame, takePrediction(core, frame), now);
+  else if (merged.isComplete) takeMerged(core, now);
+}
+
+/** Takes in what waits to be merged with more. */
+export function takeMerged(core: Core, now: number): void {
+  if (core.merged.count > 0) takeFrame(core, core.merged.take(), true, now);
+}
+
+function takeFrame(core: Core, frame: Frame, isPlaced: boolean, now: number): void {
+  const { arrival } = core;
   const { memory } = frame;
   const length = frame.totalLength;
-  counters.framesIn++;
-  counters.bytesIn += length;
   // A frame that the kernel put together from many (GSO) may be longer than the device's own would be.
   const link = core.links[frame.device];
   const longest = frame.gsoSize > 0 ? Infinity : link.mtu + ETHERNET_HEADER;

@@ -16,7 +16,7 @@ import type { Counters } from "./counters.ts";
 import { receiveMessageInto } from "./datagram_receive.ts";
 import { connectDatagram, mtuForMessage, sendMessage, shutdownDatagram } from "./datagram_socket.ts";
 import { expectNext, expectNothing } from "./expected.ts";
-import { frameInput } from "./ip.ts";
+import { frameInput, takeMerged } from "./ip.ts";
 import { Network } from "./network.ts";
 import { checkWritable, isNeverConnected, readinessOf } from "./readiness.ts";
 import { advanceReassembly } from "./reassembly.ts";
@@ -94,13 +94,17 @@ export class Stack {
 
   /**
    * Before a frame of a device is received into `frame`: says where its payload would best lie (`Frame.headers`), so that it need not
-   * be copied by `input`. To be followed by `input`, or by `expectNothing` if no frame came.
+   * be copied by `input`. To be followed by `input`, and the last time by `expectNothing`: what `input` takes may wait
+   * until then to be merged with what follows it.
    */
-  expect(frame: Frame, device = 0): void {
-    expectNext(this.core, frame, device);
+  expect(frame: Frame): void {
+    expectNext(this.core, frame);
   }
 
-  expectNothing(frame: Frame): void {
+  /** No frame comes in now, into `frame` or any other; to be called before anything else is. */
+  expectNothing(frame: Frame, now: number): void {
+    this.core.now = now;
+    takeMerged(this.core, now);
     expectNothing(this.core, frame);
   }
 

@@ -8,6 +8,7 @@ import { settle, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
 import { emitSegment, loopSegment } from "./emit.ts";
 import type { Interface } from "./interface.ts";
+import { takeMerged } from "./ip.ts";
 import { type Neighbor, NeighborState } from "./neighbor.ts";
 import { refusal } from "./routes.ts";
 import { AGAIN, dropUnreachable, FILLED, NOTHING, type Outcome, transmitPacket } from "./transmit_packet.ts";
@@ -24,6 +25,7 @@ const HEADERS = 40;
  */
 export function transmit(core: Core, frame: Frame, now: number): boolean {
   frame.clear();
+  takeMerged(core, now);
   releasePacket(core);
   core.isOverdue = core.isUrgent = false;
   for (let left = BUDGET; left > 0; left--) {

@@ -4,7 +4,7 @@
  * A partial sum is a number from 0 to 0xFFFF. `fold` turns the last one into what goes into the header. A packet whose
  * checksum field is included is good when `fold` of its sum is 0.
  */
-import type { Memory } from "../buffer/memory.ts";
+import type { Memory, Slices } from "../buffer/memory.ts";
 import type { IpAddress } from "./address.ts";
 
 /** Words summed before folding: the sum of this many halves is still an int32. */
@@ -85,6 +85,16 @@ function toSixteenBits(value: number): number {
 /** The partial sum of two pieces of data, the first of which had an even number of bytes. */
 export function add(a: number, b: number): number {
   return toSixteenBits(a + b);
+}
+
+/** The sum of both slices, added to `initial`. */
+export function sumSlices({ memory, offset1, length1, offset2, length2 }: Slices, initial: number): number {
+  if (memory === null || length1 === 0) return initial;
+  const first = sum(memory, offset1, length1, initial);
+  if (length2 === 0) return first;
+  const second = sum(memory, offset2, length2);
+  // What follows an odd number of bytes has its halves exchanged (RFC 1071 2 B).
+  return add(first, (length1 & 1) === 1 ? swap(second) : second);
 }
 
 /** A partial sum as it counts when its data follows an odd number of bytes (RFC 1071 2 B). */

@@ -1,83 +1,14 @@
 /** Payload that the device puts where it is wanted; and everything that may come in its place. */
 import { assert, assertEquals } from "@std/assert";
-import { Frame, FRAME_START } from "../../lib/buffer/frame.ts";
-import { EAGAIN } from "../../lib/errno.ts";
+import { Frame } from "../../lib/buffer/frame.ts";
 import { SocketKind } from "../../lib/stack/stack.ts";
-import { arpFrame, MAC_A, type TcpFields, tcpFrame } from "../support/build.ts";
-import { Bench, expect, OURS, PEER } from "./helpers.ts";
+import { arpFrame, MAC_A } from "../support/build.ts";
+import { Fed } from "./fed.ts";
+import { OURS } from "./helpers.ts";
 
 const SIZE = 10_000;
 /** Ethernet, IP and TCP without options. */
 const HEADERS = 54;
-
-/** A stack that is fed as a TAP with offload feeds it. */
-class Fed extends Bench {
-  readonly handle: number;
-  readonly iss: number;
-  /** The peer's next number, and what it sent that should arrive. */
-  next = 1000;
-  readonly sent: number[] = [];
-  readonly #frame = new Frame();
-
-  constructor() {
-    super({ features: { checksum: true, segmentation: true } });
-    this.learnPeer();
-    ({ handle: this.handle, iss: this.iss } = this.accepted(this.listener(80), 7, 80));
-  }
-
-  /** A frame comes in; whether its payload went where the stack said. */
-  deliver(bytes: Uint8Array): boolean {
-    const frame = this.#frame;
-    this.stack.expect(frame);
-    const { headers, payload } = frame;
-    const isApart = headers > 0 && bytes.length > headers;
-    frame.length = isApart ? headers : bytes.length;
-    frame.memory.bytes.fill(0xee);
-    frame.memory.bytes.set(bytes.subarray(0, frame.length), FRAME_START);
-    const rest = bytes.subarray(frame.length);
-    if (isApart) {
-      payload.length1 = Math.min(payload.length1, rest.length);
-      payload.length2 = rest.length - payload.length1;
-      payload.memory!.bytes.set(rest.subarray(0, payload.length1), payload.offset1);
-      payload.memory!.bytes.set(rest.subarray(payload.length1), payload.offset2);
-    } else {
-      payload.clear();
-    }
-    frame.checksumVerified = true;
-    frame.gsoSize = 1460;
-    this.stack.input(frame, this.now);
-    return isApart && frame.payload.length > 0;
-  }
-
-  frame(fields: Partial<TcpFields> = {}): Uint8Array {
-    const ports = { sourcePort: 7, destinationPort: 80 };
-    const base = { source: PEER, destination: OURS, flags: ".", seq: this.next, ack: this.iss + 1 };
-    return tcpFrame({ ...base, ...ports, ...fields });
-  }
-
-  /** The next `length` bytes of the stream come in one frame. */
-  data(length = SIZE, fields: Partial<TcpFields> = {}): boolean {
-    const payload = Uint8Array.from({ length }, (_, i) => (this.next + i) * 31 >> 3);
-    const frame = this.frame({ ...fields, payload });
-    this.sent.push(...payload);
-    this.next += length;
-    return this.deliver(frame);
-  }
-
-  /** Reads all there is, and compares it with what was sent. */
-  check(): void {
-    const bytes = new Uint8Array(1 << 20);
-    let length = 0;
-    for (;;) {
-      const count = this.stack.receive(this.handle, bytes, length, bytes.length - length, this.now);
-      if (count === -EAGAIN) break;
-      length += expect(count);
-    }
-    assertEquals([...bytes.subarray(0, length)], this.sent);
-    this.sent.length = 0;
-    this.drain();
-  }
-}
 
 /** One that is in the midst of a bulk transfer. */
 function flowing(): Fed {
@@ -145,7 +76,7 @@ Deno.test("nothing is kept for a connection from which nothing comes", () => {
   const frame = new Frame();
   made.stack.expect(frame);
   assert(frame.headers === HEADERS && frame.payload.length >= 65536);
-  made.stack.expectNothing(frame);
+  made.stack.expectNothing(frame, made.now);
   assertEquals([frame.headers, frame.payload.length, made.stack.bufferedBytes], [0, 0, 0]);
 });
 

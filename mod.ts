@@ -52,6 +52,7 @@ export type {
   ResolveOptions,
   RouteInfo,
   RouteStatus,
+  SendOptions,
   StatusOptions,
   TraceOptions,
 } from "./lib/ipc/client.ts";

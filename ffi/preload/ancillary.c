@@ -2,20 +2,21 @@
 #include "internal.h"
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/time.h>
 
 void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size) {
-  size_t at = CMSG_ALIGN(*used);
-  if (message->msg_control == NULL || at + CMSG_LEN(size) > message->msg_controllen) {
-    message->msg_flags |= MSG_CTRUNC;
-    return;
-  }
-  struct cmsghdr header = {.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
-  char *to = (char *)message->msg_control + at;
+  size_t room = message->msg_control == NULL ? 0 : message->msg_controllen - *used;
+  if (room < CMSG_LEN(size)) message->msg_flags |= MSG_CTRUNC;
+  if (room < sizeof(struct cmsghdr)) return;
+  /* As Linux: what has room of it is given. */
+  size_t length = room < CMSG_LEN(size) ? room : CMSG_LEN(size);
+  struct cmsghdr header = {.cmsg_len = length, .cmsg_level = level, .cmsg_type = type};
+  char *to = (char *)message->msg_control + *used;
   memcpy(to, &header, sizeof header);
-  memcpy(to + CMSG_LEN(0), data, size);
-  *used = at + CMSG_LEN(size);
+  memcpy(to + CMSG_LEN(0), data, length - CMSG_LEN(0));
+  *used += room < CMSG_SPACE(size) ? room : CMSG_SPACE(size);
 }
 
 /* As Linux: where there are none, nothing is said. */
@@ -36,6 +37,11 @@ size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *h
     struct timeval time = {.tv_sec = (time_t)(header->timestamp_us / 1000000),
                            .tv_usec = (suseconds_t)(header->timestamp_us % 1000000)};
     lvlip_add_control(message, &used, SOL_SOCKET, SO_TIMESTAMP, &time, sizeof time);
+  }
+  bool is_merged = (header->flags & LVLIP_DATAGRAM_SEGMENTS) != 0 && header->size > 0;
+  if (is_merged && (header->flags & LVLIP_DATAGRAM_ERROR) == 0) {
+    int size = (int)header->size;
+    lvlip_add_control(message, &used, IPPROTO_UDP, UDP_GRO, &size, sizeof size);
   }
   if ((header->flags & LVLIP_DATAGRAM_PKTINFO) != 0) {
     /* lo, or the first device: which one it was is not told. */
@@ -92,13 +98,25 @@ static int read_ip_control(const struct cmsghdr *control, struct lvlip_datagram 
   }
 }
 
-int lvlip_read_control(const struct msghdr *message, struct lvlip_datagram *header) {
+static int read_udp_control(const struct cmsghdr *control, struct lvlip_datagram *header) {
+  uint16_t size;
+  if (control->cmsg_type != UDP_SEGMENT || control->cmsg_len != CMSG_LEN(sizeof size)) return fail(EINVAL);
+  memcpy(&size, CMSG_DATA(control), sizeof size);
+  header->flags |= LVLIP_DATAGRAM_SEGMENTS;
+  header->size = size;
+  return 0;
+}
+
+int lvlip_read_control(uint64_t tag, const struct msghdr *message, struct lvlip_datagram *header) {
   struct msghdr reader = *message;
   if (message->msg_control == NULL) return 0;
+  const char *end = (const char *)message->msg_control + message->msg_controllen;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(&reader); at != NULL; at = CMSG_NXTHDR(&reader, at)) {
-    if (at->cmsg_len < sizeof *at) return fail(EINVAL);
-    if (at->cmsg_level != IPPROTO_IP) return fail(EINVAL);
-    if (read_ip_control(at, header) < 0) return -1;
+    if (at->cmsg_len < sizeof *at || at->cmsg_len > (size_t)(end - (char *)at)) return fail(EINVAL);
+    if (at->cmsg_level == SOL_SOCKET) return fail(EINVAL);
+    /* As on Linux those of other protocols are nobody's business. */
+    if (at->cmsg_level == IPPROTO_IP && read_ip_control(at, header) < 0) return -1;
+    if (at->cmsg_level == IPPROTO_UDP && is_udp(tag) && read_udp_control(at, header) < 0) return -1;
   }
   return 0;
 }

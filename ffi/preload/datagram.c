@@ -13,8 +13,8 @@
 #include <linux/errqueue.h>
 
 #define HEADER sizeof(struct lvlip_datagram)
-/* Pieces of one message that are taken. */
-#define MAX_PIECES 128
+/* Pieces of one message that are taken: as many as the kernel takes with ours. */
+#define MAX_PIECES (UIO_MAXIOV - 2)
 #define MAX_PAYLOAD 65507u
 /* Of an echo socket, whose messages bring their ICMP header along. */
 #define MAX_ICMP 65515u
@@ -105,9 +105,10 @@ static void give_name(struct msghdr *message, const uint8_t *address, uint16_t p
  */
 static ssize_t take(int fd, struct msghdr *message, int flags, struct lvlip_datagram *header, uint8_t *options,
                     bool framed) {
-  struct iovec vectors[MAX_PIECES + 2];
   size_t seen = framed ? lvlip_options_size(header) : 0;
   if (message->msg_iovlen > MAX_PIECES) return fail(EMSGSIZE);
+  /* No more than there are: stacks may be small. */
+  struct iovec vectors[message->msg_iovlen + 2];
   size_t count = 0;
   if (framed) vectors[count++] = (struct iovec){header, HEADER};
   if (seen > 0) vectors[count++] = (struct iovec){options, seen};
@@ -225,9 +226,9 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
   } else if (!is_connected(tag)) {
     return fail(EDESTADDRREQ);
   }
-  if (lvlip_read_control(message, &header) < 0) return -1;
-  struct iovec vectors[MAX_PIECES + 1];
+  if (lvlip_read_control(tag, message, &header) < 0) return -1;
   if (message->msg_iovlen > MAX_PIECES) return fail(EMSGSIZE);
+  struct iovec vectors[message->msg_iovlen + 1];
   vectors[0] = (struct iovec){&header, HEADER};
   size_t total = 0;
   for (size_t i = 0; i < message->msg_iovlen; i++) {
@@ -235,6 +236,7 @@ ssize_t lvlip_datagram_send(int fd, uint64_t tag, const struct msghdr *message, 
     total += message->msg_iov[i].iov_len;
   }
   if (total > (is_udp(tag) ? MAX_PAYLOAD : is_raw(tag) ? MAX_RAW : MAX_ICMP)) return fail(EMSGSIZE);
+  if (is_udp(tag) && lvlip_check_segments(tag, &header, total) < 0) return -1;
   struct msghdr plain = {.msg_iov = vectors, .msg_iovlen = message->msg_iovlen + 1};
   ssize_t sent = real->sendmsg(fd, &plain, (flags & MSG_DONTWAIT) | MSG_NOSIGNAL);
   if (sent < 0) return errno == EPIPE || errno == ECONNRESET ? fail(ENETDOWN) : -1;

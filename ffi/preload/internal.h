@@ -245,17 +245,24 @@ bool lvlip_has_queued_error(int fd, uint64_t tag);
 /* FIONREAD: bytes of the next message. */
 int lvlip_datagram_pending(int fd, uint64_t tag);
 
+/* ---- segments.c ---- */
+
+/* UDP_SEGMENT of a socket was set. */
+void lvlip_note_segment_option(uint64_t tag, int size);
+/* Whether a message may be cut as it or its socket says. 0, or -1 with EMSGSIZE or EINVAL. */
+int lvlip_check_segments(uint64_t tag, const struct lvlip_datagram *header, size_t length);
+
 /* ---- ancillary.c ---- */
 
-/* Puts one control message behind those that are there, if it fits. */
+/* Puts one control message behind those that are there, or as much of it as there is room for. */
 void lvlip_add_control(struct msghdr *message, size_t *used, int level, int type, const void *data, size_t size);
-/* What the program asked for with IP_RECVTTL, IP_RECVTOS, IP_PKTINFO, IP_RETOPTS and SO_TIMESTAMP, which the daemon
+/* What the program asked for with IP_RECVTTL, IP_RECVTOS, IP_PKTINFO, IP_RETOPTS, UDP_GRO and SO_TIMESTAMP, which the daemon
  * remembers; `options`: what follows the header, see below. The bytes used. */
 size_t lvlip_give_control(struct msghdr *message, const struct lvlip_datagram *header, const uint8_t *options);
 /* Bytes of IP options between the header and the message. */
 size_t lvlip_options_size(const struct lvlip_datagram *header);
-/* What the program says of a message: IP_TTL, IP_TOS, IP_PKTINFO. 0 or -1 with EINVAL. */
-int lvlip_read_control(const struct msghdr *message, struct lvlip_datagram *header);
+/* What the program says of a message: IP_TTL, IP_TOS, IP_PKTINFO, UDP_SEGMENT. 0 or -1 with EINVAL. */
+int lvlip_read_control(uint64_t tag, const struct msghdr *message, struct lvlip_datagram *header);
 
 /* ---- poll.c ---- */
 

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/time.h>
@@ -138,6 +139,7 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
   struct lvlip_record request = record;
   if (lvlip_call(&record) == 0) {
     if (level == SOL_SOCKET && name == SO_SNDBUF) shrink_send_buffer(fd, request.arg[2]);
+    if (level == IPPROTO_UDP && name == UDP_SEGMENT) lvlip_note_segment_option(tag, request.arg[2]);
     return 0;
   }
   if (errno == ENOPROTOOPT) return set_unknown(tag, &request);

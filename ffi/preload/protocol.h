@@ -99,6 +99,8 @@ _Static_assert(sizeof(struct lvlip_interface) == 40, "a row is 40 bytes");
 /* The IP options that came, and those to answer with, follow the header: as many bytes as icmp_type and icmp_code say. */
 #define LVLIP_DATAGRAM_OPTIONS 64u
 #define LVLIP_DATAGRAM_ECHOED_OPTIONS 128u
+/* Many datagrams as one (UDP_GRO), and from a program UDP_SEGMENT: `size` of each, 0 if it is one. */
+#define LVLIP_DATAGRAM_SEGMENTS 256u
 #define LVLIP_MAX_IP_OPTIONS 40
 /* Of both. */
 #define LVLIP_MAX_OPTIONS (2 * LVLIP_MAX_IP_OPTIONS)
@@ -116,7 +118,12 @@ struct lvlip_datagram {
   uint8_t icmp_code;
   uint8_t tos;
   uint8_t reporter[4];
-  uint32_t mtu;
+  union {
+    /* Of an error. */
+    uint32_t mtu;
+    /* Of a message with LVLIP_DATAGRAM_SEGMENTS. */
+    uint32_t size;
+  };
   uint64_t timestamp_us;
 };
 

@@ -33,6 +33,7 @@ export type { LookUp, LookUpOptions, ResolveOptions } from "./resolve.ts";
 export type { ConnectionStatus, DaemonStatus, NeighbourStatus, RouteStatus } from "./protocol.ts";
 export { Connection } from "./connection.ts";
 export { DatagramConn } from "./datagram_conn.ts";
+export type { SendOptions } from "./datagram_conn.ts";
 export { Listener } from "./listener.ts";
 export { openIcmp, openRaw, PacketConn } from "./packet_conn.ts";
 export type { OpenIcmpOptions, OpenRawOptions, PacketError, ReceivedPacket } from "./packet_conn.ts";

@@ -1,11 +1,11 @@
 import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP } from "../errno.ts";
-import { SO_BINDTOIFINDEX, SOL_SOCKET } from "../stack/socket_types.ts";
+import { IP_MTU, IPPROTO_IP, SO_BINDTOIFINDEX, SOL_SOCKET } from "../stack/socket_types.ts";
 import { AcceptRole } from "./accept_role.ts";
 import type { ClientSocket } from "./client_socket.ts";
 import { ConnectRole, fillNames } from "./connect_role.ts";
 import { DatagramRole } from "./datagram_role.ts";
 import { boundDevice, indexOfDevice } from "./interfaces.ts";
-import { encodeRecord, FAMILY_NONE, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
+import { encodeRecord, FAMILY_IPV4, FAMILY_NONE, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
 import { Settings } from "./settings.ts";
 import { SocketRole } from "./socket_role.ts";
@@ -181,7 +181,9 @@ function getOption(
     return 0;
   }
   let result = -ENOPROTOOPT;
-  if (holder.role instanceof DatagramRole) result = holder.role.getOption(level, name);
+  const isWay = level === IPPROTO_IP && name === IP_MTU && record.remote.family === FAMILY_IPV4;
+  if (isWay) result = stack.mtuTo(holder.handle, record.remote.address);
+  else if (holder.role instanceof DatagramRole) result = holder.role.getOption(level, name);
   if (result === -ENOPROTOOPT) result = stack.getOption(holder.handle, level, name);
   // SO_LINGER's -1 is a value: off.
   if (result < 0 && !(level === SOL_SOCKET && name === SO_LINGER && result === -1)) return -result;

@@ -5,6 +5,16 @@ import { errnoError } from "./errors.ts";
 import { MessageStream } from "./message_stream.ts";
 import { EDESTADDRREQ, EINVAL, EMSGSIZE } from "../errno.ts";
 
+/** Linux's UDP_MAX_SEGMENTS, and the largest size. */
+const MAX_SEGMENTS = 128;
+const MAX_SEGMENT_SIZE = 65535;
+
+/** How a message is sent. */
+export interface SendOptions {
+  /** Bytes of each of the datagrams that are made of it; 0, if not given: it is one. */
+  segment?: number;
+}
+
 /**
  * A UDP socket of the stack, with the interface of `Deno.DatagramConn`. What the stack finds wrong with a message after
  * `send` (no route, a peer that refuses) the next `receive` throws.
@@ -46,10 +56,13 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
 
   /**
    * Sends a message of at most 65,507 bytes to `to`, a numeric address, or to the only peer; its length. A longer one is a
-   * `RangeError`.
+   * `RangeError`. With `segment` it is many: datagrams of so many bytes each, the last may be shorter (UDP_SEGMENT, udp(7)); at
+   * most 128, each of which must fit the path's MTU.
    */
-  async send(bytes: Uint8Array, to?: Deno.Addr): Promise<number> {
-    await this.#stream.send(this.#recordFor(bytes, to), bytes);
+  async send(bytes: Uint8Array, to?: Deno.Addr, options: SendOptions = {}): Promise<number> {
+    const record = this.#recordFor(bytes, to);
+    record.arg1 = checkSegment(options.segment ?? 0, bytes.length);
+    await this.#stream.send(record, bytes);
     return bytes.length;
   }
 
@@ -114,6 +127,20 @@ export class DatagramConn implements AsyncIterable<[Uint8Array<ArrayBuffer>, Den
     }
     return record;
   }
+}
+
+function checkSegment(segment: number, length: number): number {
+  if (!Number.isInteger(segment) || segment < 0 || segment > MAX_SEGMENT_SIZE) {
+    throw new RangeError(
+      `Cannot send: segment must be 0 to ${MAX_SEGMENT_SIZE}: current value is ${segment}`,
+    );
+  }
+  if (segment > 0 && length > segment * MAX_SEGMENTS) {
+    throw new RangeError(
+      `Cannot send: ${length} bytes are more than ${MAX_SEGMENTS} datagrams of ${segment}`,
+    );
+  }
+  return segment;
 }
 
 function shown(address: Deno.Addr): string {

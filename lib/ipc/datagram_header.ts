@@ -16,11 +16,11 @@ import { type Datagram, DATAGRAM_ERROR } from "../stack/socket_types.ts";
  * | 24 | i32 | errno, with `DATAGRAM_FAILED` |
  * | 28 | u8 x 4 | TTL (from a program: 0 is the socket's), ICMP type, ICMP code, TOS; see `DATAGRAM_OPTIONS` |
  * | 32 | 4 bytes | who reported the error |
- * | 36 | u32 | the MTU that "fragmentation needed" named |
+ * | 36 | u32 | with an error the MTU that "fragmentation needed" named; else with `DATAGRAM_SEGMENTS` the datagrams' size |
  * | 40 | u64 | when it came, microseconds since 1970; of an error always, so that it can be told from others |
  *
  * From the daemon a header comes when the socket is not connected, when the program asked for what only a header
- * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP, IP_RETOPTS), and with errors. From a program it may always come.
+ * tells (IP_RECVTTL, IP_PKTINFO, SO_TIMESTAMP, IP_RETOPTS, UDP_GRO), and with errors. From a program it may always come.
  */
 export const DATAGRAM_HEADER = 48;
 export const DATAGRAM_MAGIC = 0x44494c4c; // "LLID"
@@ -42,6 +42,11 @@ export const DATAGRAM_TOS = 32;
  */
 export const DATAGRAM_OPTIONS = 64;
 export const DATAGRAM_ECHOED_OPTIONS = 128;
+/**
+ * The program takes many datagrams as one (UDP_GRO): their size, 0 if it is one. From a program: the size to cut into is set
+ * (UDP_SEGMENT), 0 if it is to be one.
+ */
+export const DATAGRAM_SEGMENTS = 256;
 const ANY_OPTIONS = DATAGRAM_OPTIONS | DATAGRAM_ECHOED_OPTIONS;
 /** RFC 791 3.1: what an IP header has room for, twice. */
 export const MAX_DATAGRAM_OPTIONS = 80;
@@ -69,7 +74,7 @@ export function encodeDatagram(
   view.setUint8(30, failed ? datagram.icmpCode : 0);
   view.setUint8(31, datagram.tos & 0xff);
   view.setInt32(32, failed ? datagram.sourceAddress : 0);
-  view.setUint32(36, failed ? datagram.mtu : 0, true);
+  view.setUint32(36, failed ? datagram.mtu : datagram.groSize, true);
   view.setBigUint64(40, BigInt(Math.round(timestampUs)), true);
   return DATAGRAM_HEADER + encodeOptions(view, failed ? 0 : flags & ANY_OPTIONS, datagram);
 }
@@ -109,13 +114,15 @@ export function decodeDatagram(view: DataView, length: number, id: bigint, datag
     datagram.ttl =
     datagram.fromAddress =
       0;
-  datagram.tos = -1;
+  datagram.tos = datagram.segment = -1;
   if (length < DATAGRAM_HEADER || view.getUint32(0, true) !== DATAGRAM_MAGIC) return 0;
   if (view.getBigUint64(8, true) !== id) return 0;
   datagram.address = view.getInt32(16);
   datagram.port = view.getUint16(6, true);
   datagram.ttl = view.getUint8(28);
   datagram.fromAddress = view.getInt32(20);
-  if ((view.getUint16(4, true) & DATAGRAM_TOS) !== 0) datagram.tos = view.getUint8(31);
+  const flags = view.getUint16(4, true);
+  if ((flags & DATAGRAM_TOS) !== 0) datagram.tos = view.getUint8(31);
+  if ((flags & DATAGRAM_SEGMENTS) !== 0) datagram.segment = view.getUint32(36, true) & 0xffff;
   return DATAGRAM_HEADER;
 }

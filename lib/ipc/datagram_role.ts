@@ -14,6 +14,8 @@ import {
   READY_READ_CLOSED,
   SocketKind,
   SOL_SOCKET,
+  SOL_UDP,
+  UDP_GRO,
 } from "../stack/socket_types.ts";
 import type { ClientSocket, Role } from "./client_socket.ts";
 import {
@@ -22,6 +24,7 @@ import {
   DATAGRAM_OPTIONS,
   DATAGRAM_PKTINFO,
   DATAGRAM_QUEUED,
+  DATAGRAM_SEGMENTS,
   DATAGRAM_TIMESTAMP,
   DATAGRAM_TOS,
   DATAGRAM_TTL,
@@ -128,13 +131,18 @@ export class DatagramRole implements Role {
     return 0;
   }
 
-  /** The options that only this side knows of; -ENOPROTOOPT: it is none of them. */
+  /** The options that only this side knows of; -ENOPROTOOPT: it is none of them, or the stack is to know of it too. */
   setOption(level: number, name: number, value: number): number {
     const bit = bitOf(level, name);
     if (level === IPPROTO_IP && name === IP_RECVERR) this.#queuesErrors = value !== 0;
+    if (level === SOL_UDP && name === UDP_GRO) this.#want(DATAGRAM_SEGMENTS, value !== 0);
     if (bit === 0) return -ENOPROTOOPT;
-    this.#wants = value === 0 ? this.#wants & ~bit : this.#wants | bit;
+    this.#want(bit, value !== 0);
     return 0;
+  }
+
+  #want(bit: number, wanted: boolean): void {
+    this.#wants = wanted ? this.#wants | bit : this.#wants & ~bit;
   }
 
   getOption(level: number, name: number): number {
@@ -188,8 +196,9 @@ export class DatagramRole implements Role {
       this.#outgoing = buffer.bytes.slice(0, length);
       return false;
     }
-    if (sent === -EMSGSIZE && this.#queuesErrors) this.#deliverTooBig(client, service, now);
-    else if (sent < 0) this.#deliverError(client, service, -sent);
+    if (sent === -EMSGSIZE && this.#queuesErrors && datagram.mtu > 0) {
+      this.#deliverTooBig(client, service, now);
+    } else if (sent < 0) this.#deliverError(client, service, -sent);
     return true;
   }
 

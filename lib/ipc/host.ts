@@ -75,6 +75,7 @@ export interface SocketLayer {
   consume(handle: number, length: number, now: number): void;
   sendTo(handle: number, message: Datagram, now: number): number;
   receiveFrom(handle: number, message: Datagram): number;
+  mtuTo(handle: number, address: IpAddress): number;
   shutdown(handle: number, how: 0 | 1 | 2, now: number): number;
   close(handle: number, now: number): number;
   abort(handle: number, now: number): number;

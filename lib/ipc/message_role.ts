@@ -143,6 +143,7 @@ export class MessageRole implements Role {
     datagram.address = isNamed ? remote.address : 0;
     datagram.port = isNamed ? remote.port : 0;
     datagram.ttl = record.arg0 & 0xff;
+    datagram.segment = record.arg1 & 0xffff;
     datagram.offset = 0;
     datagram.tos = -1;
     datagram.length = length;

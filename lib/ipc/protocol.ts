@@ -51,7 +51,7 @@
  * - `datagram`: a datagram socket for programs that cannot receive descriptors. local = address and port (0: any) or family
  *   none, remote = its only peer or family none: it has none. The answer has the id and both names. Then every record of op
  *   `datagram` is a message, with `length` bytes of payload: to the daemon remote = where to (family none: the only peer), arg0
- *   = TTL (0: the default); from it remote = where from, arg0 = TTL; or errno not 0, what the next call is to fail with,
+ *   = TTL (0: the default), arg1 = the size of the datagrams that it is to be cut into (0: it is one); from it remote = where from, arg0 = TTL; or errno not 0, what the next call is to fail with,
  *   arg4 = -1. In the request arg0 = kind (0 datagram; 3 ICMP echo, 4 raw, see `socket`), arg1 = protocol, arg2 = 1:
  *   IP_HDRINCL. These kinds are told ICMP errors: errno not 0, remote = where the message was sent to, local = who reported
  *   it, arg1 = the MTU that was named or 0, arg4 = type * 256 + code, the payload is what was quoted of the message.
@@ -79,7 +79,8 @@
  * - `interfaces`: `length` bytes follow the answer, for every address of the host `INTERFACE_SIZE`: 16 of the interface's
  *   name, its index (u32), its MTU (u32), the address, its prefix length (u32), the MAC address (6 bytes), 2 of nothing.
  * - `setOption`: id, arg0 = level, arg1 = name, arg2 = value, Linux numbers; of options that are text (TCP_CONGESTION)
- *   `length` bytes of it follow. `getOption` likewise; the value comes in the answer's arg2, or as `length` bytes.
+ *   `length` bytes of it follow. `getOption` likewise; the value comes in the answer's arg2, or as `length` bytes. IP_MTU of a
+ *   datagram socket may be asked with remote = where a message would go (address 0: its peer): what it is measured by.
  *
  * `resolve`, `status`, `outcome`, `bind`, `names`, `associate`, `serves`, `settings`, `pass`, `interfaces`, `listen` with an id,
  * `setOption` and `getOption` may follow one another on one connection. A request that is not understood gets an answer with EPROTO

@@ -34,6 +34,20 @@ Deno.test({
     await any.send(encoder.encode("truncated"), peer);
     assertEquals(decoder.decode((await any.receive(new Uint8Array(5)))[0]), "trunc");
 
+    const three = Uint8Array.from({ length: 2500 }, (_, i) => i);
+    assertEquals(await any.send(three, peer, { segment: 1000 }), 2500);
+    for (const [start, end] of [[0, 1000], [1000, 2000], [2000, 2500]]) {
+      assertEquals(await any.receive(), [three.slice(start, end), peer]);
+    }
+    await any.send(three, peer, { segment: 1473 });
+    await assertRejects(() => any.receive(), RangeError, "message too long");
+    await assertRejects(
+      () => any.send(three, peer, { segment: -1 }),
+      RangeError,
+      "segment must be 0 to 65535",
+    );
+    await assertRejects(() => any.send(three, peer, { segment: 19 }), RangeError, "more than 128 datagrams");
+
     using connected = await listenDatagram({ remote: { hostname: "10.0.0.5", port: 5300 }, socketPath });
     assertEquals(connected.remoteAddr, peer);
     const many = Array.from({ length: 100 }, (_, i) => connected.send(encoder.encode(`message ${i}`)));

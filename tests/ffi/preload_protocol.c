@@ -48,6 +48,7 @@ int main(void) {
   NUMBER(LVLIP_DATAGRAM_TOS);
   NUMBER(LVLIP_DATAGRAM_OPTIONS);
   NUMBER(LVLIP_DATAGRAM_ECHOED_OPTIONS);
+  NUMBER(LVLIP_DATAGRAM_SEGMENTS);
   NUMBER(LVLIP_TAG_ID_MASK);
   number("TAG_STREAM", (unsigned long long)LVLIP_TAG_MAGIC << LVLIP_TAG_MAGIC_SHIFT |
                            (unsigned long long)LVLIP_STATE_STREAM << LVLIP_TAG_STATE_SHIFT | 5);
@@ -84,6 +85,7 @@ int main(void) {
   FIELD(lvlip_datagram, tos);
   FIELD(lvlip_datagram, reporter);
   FIELD(lvlip_datagram, mtu);
+  FIELD(lvlip_datagram, size);
   FIELD(lvlip_datagram, timestamp_us);
   printf("}\n");
   return 0;

@@ -16,7 +16,7 @@ import {
 } from "../../lib/ipc/protocol.ts";
 import { makeTag, TAG_STATE } from "../../lib/ipc/tag.ts";
 import { RecordType } from "../../lib/resolver/types.ts";
-import { Datagram, DATAGRAM_ERROR } from "../../lib/stack/socket_types.ts";
+import { Datagram, DATAGRAM_DATA, DATAGRAM_ERROR } from "../../lib/stack/socket_types.ts";
 import { hasPrograms } from "../support/shim.ts";
 
 /** What the C header says, by name. Values beyond 2^53 come as text. */
@@ -48,10 +48,10 @@ function offsetOf(change: (record: ProtocolRecord) => void): number {
 }
 
 /** The same for the header of a datagram. */
-function datagramOffset(change: (message: Datagram) => void): number {
+function datagramOffset(change: (message: Datagram) => void, kind: 0 | 1 = DATAGRAM_ERROR): number {
   const [before, after] = [1, 2].map(() => new Uint8Array(datagram.DATAGRAM_HEADER));
   const message = new Datagram(0);
-  message.kind = DATAGRAM_ERROR;
+  message.kind = kind;
   message.tos = 0;
   datagram.encodeDatagram(new DataView(before.buffer), 0n, 0, message, 0);
   change(message);
@@ -97,6 +97,7 @@ Deno.test({
       LVLIP_DATAGRAM_TOS: datagram.DATAGRAM_TOS,
       LVLIP_DATAGRAM_OPTIONS: datagram.DATAGRAM_OPTIONS,
       LVLIP_DATAGRAM_ECHOED_OPTIONS: datagram.DATAGRAM_ECHOED_OPTIONS,
+      LVLIP_DATAGRAM_SEGMENTS: datagram.DATAGRAM_SEGMENTS,
       LVLIP_TAG_ID_MASK: ID_MASK,
       TAG_STREAM: makeTag(TAG_STATE.stream, 5n),
       TAG_DATAGRAM: makeTag(TAG_STATE.datagram, 5n),
@@ -129,6 +130,7 @@ Deno.test({
       "lvlip_datagram.tos": datagramOffset((message) => message.tos = 1),
       "lvlip_datagram.reporter": datagramOffset((message) => message.sourceAddress = 1 << 24),
       "lvlip_datagram.mtu": datagramOffset((message) => message.mtu = 1),
+      "lvlip_datagram.size": datagramOffset((message) => message.groSize = 1, DATAGRAM_DATA),
       "lvlip_datagram.timestamp_us": 40,
     };
     for (const [name, value] of Object.entries(expected)) assertEquals(facts.get(name), BigInt(value), name);

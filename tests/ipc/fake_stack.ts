@@ -240,6 +240,10 @@ export class FakeStack implements SocketLayer {
     return this.get(handle).options.get(`${level}/${name}`) ?? -92;
   }
 
+  mtuTo(): number {
+    return 1500;
+  }
+
   name(handle: number, out: SocketName): number {
     const socket = this.sockets.get(handle);
     if (socket === undefined) return -ENOTCONN;

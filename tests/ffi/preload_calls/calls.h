@@ -62,6 +62,7 @@ void test_options(void);
 void test_datagrams(void);
 void test_echo(void);
 void test_ancillary(void);
+void test_segments(void);
 void test_error_queue(void);
 void test_raw(void);
 void test_names(void);

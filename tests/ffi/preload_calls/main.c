@@ -73,6 +73,7 @@ int main(int count, char **words) {
   test_datagrams();
   if (on_stack) test_echo();
   test_ancillary();
+  test_segments();
   test_error_queue();
   test_raw();
   test_names();

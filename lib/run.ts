@@ -1,6 +1,7 @@
 import { Frame } from "./buffer/frame.ts";
 import type { Device } from "./device.ts";
 import type { Server } from "./ipc/server.ts";
+import { BusyPoll } from "./run/busy_poll.ts";
 import type { Poller } from "./run/poller.ts";
 import { Port } from "./run/port.ts";
 import type { Notice } from "./stack/socket_types.ts";
@@ -53,7 +54,7 @@ export interface LoopParts {
   onNotice?: (notice: Notice) => void;
   /** Called once when nothing has happened for a while after something did: a time to tidy up. */
   onIdle?: () => void;
-  /** How long to look for the next event, after one, before sleeping: microseconds; 0 by default. */
+  /** How long to look for the next event before sleeping, at most; see `BusyPoll`. Microseconds; 0 by default. */
   busyPollUs?: number;
   /** How long a device that delays frames is given to let go of the last ones, microseconds. */
   lingerUs?: number;
@@ -80,12 +81,12 @@ class Loop {
   #fullPorts = 0;
   /** When something happened last; -1: nothing since `onIdle` was called. */
   #activeAtUs = -1;
-  /** When something was reported last, if that matters. */
-  #busyAtUs = -Infinity;
+  readonly #busyPoll: BusyPoll;
   #stopping = false;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
+    this.#busyPoll = new BusyPoll(parts.busyPollUs ?? 0);
     this.#noteActivity(parts.clock());
     this.#ports = parts.devices.map((device, index) => new Port(device, index, parts.poller));
     parts.poller.add(parts.wakeUpFd, EPOLLIN);
@@ -247,23 +248,19 @@ class Loop {
     return due === Infinity ? Infinity : Math.max(0, due - now);
   }
 
-  /**
-   * Sleeps until something happens or is due; the number of events. For a while after the last thing happened it looks
-   * again and again instead, if that was asked for: who sleeps is woken up some microseconds late.
-   */
-  #wait(now: number): number {
-    const { poller, clock, busyPollUs = 0 } = this.#parts;
-    const timeoutUs = this.#idleTime(now);
-    const until = Math.min(now + timeoutUs, this.#busyAtUs + busyPollUs);
-    for (let at = now; at < until; at = clock()) {
-      const count = poller.wait(0);
-      if (count > 0) {
-        this.#busyAtUs = at;
-        return count;
-      }
+  /** Until something happens or is due, looking for a while before it sleeps; the number of events. */
+  #wait(before: number): number {
+    const { poller, clock } = this.#parts;
+    const due = before + this.#idleTime(before);
+    const sleepAt = Math.min(due, before + this.#busyPoll.windowUs);
+    let count = 0;
+    let now = before;
+    for (; count === 0 && now < sleepAt; now = clock()) count = poller.wait(0);
+    if (count === 0) {
+      count = poller.wait(due - now);
+      now = clock();
     }
-    const count = poller.wait(this.#idleTime(busyPollUs > 0 ? clock() : now));
-    if (count > 0 && busyPollUs > 0) this.#busyAtUs = clock();
+    this.#busyPoll.waited(now - before, count > 0);
     return count;
   }
 

@@ -6,6 +6,9 @@ import { command, examples, type Finish, IMPAIR, SOCKET } from "./program_parts.
 
 const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 
+/** A longer sleep is never worth a core. */
+const MAX_BUSY_POLL_US = 1000;
+
 /** What any daemon may be told, also the one that `run` starts. */
 function daemonOptions(): Option[] {
   return [
@@ -34,6 +37,10 @@ function daemonOptions(): Option[] {
       "--sysctl <name=value...>",
       "tune TCP as Linux's sysctl does; an unknown name lists those there are",
     ),
+    new Option(
+      "--busy-poll <us>",
+      "while much happens, look for more for up to so many microseconds before sleeping; 0: never (default: 50)",
+    ).argParser(wholeNumber(0, MAX_BUSY_POLL_US)),
     new Option("--log-level <level>", "how much to say on stderr").choices([...LOG_LEVELS]).default("info"),
   ];
 }
@@ -58,6 +65,7 @@ export function addDaemon(program: Command, io: Io, finish: Finish): void {
         ["sudo lvl-ip daemon --impair 'loss=1%'", "on a bad line"],
         ["sudo lvl-ip daemon --sysctl tcp_congestion_control=reno"],
         ["sudo lvl-ip daemon --dns 8.8.8.8,1.1.1.1", "ask these name servers"],
+        ["sudo lvl-ip daemon --busy-poll 0", "sparing the processor"],
         ["sudo lvl-ip daemon --forward --interface tap1,10.1.0.4/24"],
         ["sudo lvl-ip daemon --group netdev", "netdev's members may use it"],
       ),

@@ -1,6 +1,7 @@
 import { CommandError, EXIT } from "../cli/errors.ts";
 import { parseImpair } from "../impair.ts";
 import { toHostName } from "../resolver/name.ts";
+import { BUSY_POLL_US } from "../run/busy_poll.ts";
 import type { TcpSettings } from "../tcp/settings.ts";
 import { linuxSysctl, SYSCTL_NAMES } from "../tcp/sysctl.ts";
 import { isLoopback, parseIp } from "../wire/address.ts";
@@ -42,7 +43,7 @@ export interface DaemonOptions extends InterfaceOptions {
   dns?: string[];
   /** The search list instead of that of /etc/resolv.conf. */
   dnsSearch?: string[];
-  /** How long to look for the next event before sleeping, microseconds; 0. */
+  /** How long to look for the next event before sleeping, at most, microseconds; 50. 0: never. */
   busyPoll?: number;
   /** A group, by name or number, whose members may use the daemon besides its own user and root. */
   group?: string;
@@ -87,7 +88,7 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     logLevel,
     json: options.json ?? false,
     impair: options.impair,
-    busyPollUs: options.busyPoll ?? 0,
+    busyPollUs: options.busyPoll ?? BUSY_POLL_US,
     ...readSysctls(options.sysctl ?? []),
     dns: (options.dns ?? []).flatMap((words) => words.split(",")).map(readServer),
     dnsSearch: options.dnsSearch?.flatMap((words) => words.split(",")).map(readDomain) ?? null,

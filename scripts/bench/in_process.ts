@@ -16,6 +16,7 @@ import { openTap } from "../../ffi/tap.ts";
 import type { Device } from "../../lib/device.ts";
 import { ImpairedDevice, parseImpair } from "../../lib/impair.ts";
 import { runLoop } from "../../lib/run.ts";
+import { BUSY_POLL_US } from "../../lib/run/busy_poll.ts";
 import { Stack } from "../../lib/stack/stack.ts";
 import { parseIp, parseMac } from "../../lib/wire/address.ts";
 import { Application } from "./application.ts";
@@ -88,5 +89,6 @@ runLoop({
   poller,
   wakeUpFd: wakeUp.fd,
   clock: monotonicUs,
+  busyPollUs: BUSY_POLL_US,
 });
 device.close();

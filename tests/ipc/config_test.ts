@@ -14,6 +14,7 @@ Deno.test("the defaults are those of the README", () => {
     "10.0.0.5",
   ]);
   assertEquals(formatMac(mac), "02:00:0a:00:00:04");
+  assertEquals([config.busyPollUs, readConfig({ busyPoll: 0 }).busyPollUs], [50, 0]);
   assertEquals([prefixLength, tap, config.gid, mtu], [24, "tap0", -1, undefined]);
   assertEquals([config.forwarding, config.acceptRedirects], [false, false]);
 });

@@ -186,15 +186,58 @@ Deno.test("a device without a descriptor is asked until it has nothing", () => {
   assertEquals(world.sleeps, [0, 0, 0, Infinity]);
 });
 
-Deno.test("busy polling: for a while after an event it looks without sleeping", () => {
+/**
+ * What the loop does while it waits for each of `count` events, of which each comes `us` after it began to wait: how many
+ * microseconds it looks, a look taking one, and whether it then sleeps.
+ */
+function waitsFor(us: number, count: number, busyPollUs: number): [lookedUs: number, slept: boolean][] {
   const world = new World();
-  const tick = (): [number, number][] => {
-    world.now += 10;
-    return [];
+  const { parts } = world;
+  const waits: [number, boolean][] = [];
+  let looked = 0;
+  const wait = (timeoutUs: number): number => {
+    if (timeoutUs <= 0) {
+      world.now++;
+      if (++looked < us) return 0;
+    } else {
+      world.now += us - looked;
+    }
+    waits.push([looked, timeoutUs > 0]);
+    looked = 0;
+    return 1;
   };
-  world.script = [() => [[DEVICE, 1]], tick, tick, tick, () => [[DEVICE, 1]], tick, tick, tick];
-  runLoop({ ...world.parts, busyPollUs: 30 });
-  assertEquals(world.sleeps, [Infinity, 0, 0, 0, Infinity, 0, 0, 0, Infinity]);
+  const eventFd = () => waits.length < count ? DEVICE : WAKE_UP;
+  runLoop({ ...parts, poller: { ...parts.poller, wait, eventFd, eventMask: () => 1 }, busyPollUs });
+  return waits;
+}
+
+Deno.test("busy polling: the loop looks for what comes soon, and sleeps only until it knows that it does", () => {
+  assertEquals(waitsFor(15, 5, 50), [[0, true], [10, true], [15, false], [15, false], [15, false]]);
+});
+
+Deno.test("busy polling: nobody looks for what comes every 10 ms, nor without busy polling", () => {
+  const slept = Array.from({ length: 4 }, () => [0, true]);
+  assertEquals(waitsFor(10_000, 4, 50), slept);
+  assertEquals(waitsFor(15, 4, 0), slept);
+});
+
+Deno.test("busy polling ends when something is due", () => {
+  const world = new World();
+  const { parts } = world;
+  const advancedAt: number[] = [];
+  parts.stack.advance = (now) => {
+    advancedAt.push(now);
+    world.stackDeadline = Infinity;
+  };
+  const after = (us: number, events: [number, number][] = []) => (): [number, number][] => {
+    world.now += us;
+    world.stackDeadline = Math.min(world.stackDeadline, 1000 + 60 + 60 + 15);
+    return events;
+  };
+  // Two short waits open the window to 20 us.
+  world.script = [after(60, [[7, 1]]), after(60, [[7, 1]]), after(5), after(5), after(5), after(0)];
+  runLoop({ ...parts, busyPollUs: 50 });
+  assertEquals(advancedAt, [1135]);
 });
 
 Deno.test("after the first drain the device is read only when it is reported readable", () => {

@@ -107,3 +107,13 @@ Deno.test("an ACK is never owed for longer than half a second, whatever the pace
     }
   }
 });
+
+Deno.test("the ACK of a FIN before any text waits for a tick, as on Linux: the answering FIN can carry it", () => {
+  const b = Bench.accept();
+  b.arrives("F. 1:1(0) ack 1").pass(MS - 1).expect();
+  b.pass(1).expect(". 1:1(0) ack 2");
+  const c = Bench.accept();
+  c.arrives("F. 1:1(0) ack 1").expect();
+  c.close();
+  c.expect("F. 1:1(0) ack 2");
+});

@@ -5,9 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What is sent behind the request, so that the socket is not writable until the daemon has taken it away. */
@@ -15,15 +13,6 @@ static const char filler[1 << 16];
 
 /* Most filler a request may announce: a limit of the protocol. */
 #define MAX_FILLER (1u << 22)
-
-static uint64_t random_id(void) {
-  uint64_t id = 0;
-  do {
-    if (getrandom(&id, sizeof id, 0) != sizeof id) id = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
-    id &= LVLIP_TAG_ID_MASK;
-  } while (id == 0);
-  return id;
-}
 
 /* A Unix socket is writable while a quarter of its buffer is used: enough to fill more than that. */
 static uint32_t filler_length(int fd) {
@@ -55,6 +44,10 @@ static int send_request(int fd, struct lvlip_record *record) {
     ssize_t result = real->sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (result >= 0) {
       sent += (size_t)result;
+    } else if (errno == EAGAIN && sent == 0) {
+      /* Options that were written lie in a small buffer: the daemon is about to read them. */
+      struct pollfd entry = {.fd = fd, .events = POLLOUT};
+      if (poll(&entry, 1, -1) < 0 && errno != EINTR) return -1;
     } else if (errno == EAGAIN) {
       /* The daemon takes the filler away only when the connection is made, so this would wait for ever. */
       return fail(ENOBUFS);
@@ -84,13 +77,6 @@ int lvlip_connect_state(int fd) {
   return (poll_now(fd) & (POLLHUP | POLLERR)) != 0 ? -1 : 1;
 }
 
-/* A daemon that does not serve this user says so before it closes. */
-static int refusal(int fd) {
-  struct lvlip_record record;
-  ssize_t count = real->recv(fd, &record, sizeof record, MSG_DONTWAIT);
-  return count == sizeof record && record.magic == LVLIP_MAGIC ? lvlip_answered_error(&record) : 0;
-}
-
 int lvlip_take_stream_error(int fd, uint64_t tag) {
   uint64_t id = tag_id(tag);
   switch (tag_state(tag)) {
@@ -101,8 +87,7 @@ int lvlip_take_stream_error(int fd, uint64_t tag) {
         lvlip_set_tag(fd, LVLIP_STATE_STREAM, id);
         return 0;
       }
-      int error = lvlip_outcome(id, true);
-      return error == 0 ? refusal(fd) : error;
+      return lvlip_failure(fd, tag);
     }
     case LVLIP_STATE_STREAM:
       return (poll_now(fd) & (POLLHUP | POLLERR)) != 0 ? lvlip_outcome(id, true) : 0;
@@ -119,8 +104,7 @@ static int connect_outcome(int fd, uint64_t tag) {
     lvlip_set_tag(fd, LVLIP_STATE_STREAM, tag_id(tag));
     return 0;
   }
-  int error = lvlip_outcome(tag_id(tag), true);
-  if (error == 0) error = refusal(fd);
+  int error = lvlip_failure(fd, tag);
   lvlip_set_tag(fd, LVLIP_STATE_FAILED, tag_id(tag));
   return fail(error == 0 ? ECONNABORTED : error);
 }
@@ -156,7 +140,7 @@ static int begin_connect(int fd, uint64_t tag, const struct lvlip_endpoint *remo
   uint64_t id = tag_id(tag);
   if (tag_state(tag) == LVLIP_STATE_FRESH) {
     if (lvlip_connect_daemon(fd) < 0) return errno == EISCONN ? fail(EALREADY) : -1;
-    id = random_id();
+    id = lvlip_random_id();
   }
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_CONNECT, id);

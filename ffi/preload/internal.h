@@ -119,6 +119,8 @@ static inline bool is_stream_data(uint64_t tag) {
   return tag_state(tag) == LVLIP_STATE_STREAM || tag_state(tag) == LVLIP_STATE_CONNECTING;
 }
 
+/* What a socket of this process is to be known by. */
+uint64_t lvlip_random_id(void);
 /* Puts a new, unconnected stream socket with the same options in the place of one that failed. 0 or -1 with errno. */
 int lvlip_renew(int fd, uint64_t tag);
 /* Puts the socket `fresh`, whose descriptor is closed, in the place of the one that fd is, wherever this process has it,
@@ -126,6 +128,17 @@ int lvlip_renew(int fd, uint64_t tag);
 int lvlip_replace(int fd, int fresh);
 /* Makes a fresh stream known to the daemon; the new tag, or 0 with errno. */
 uint64_t lvlip_attach(int fd, uint64_t tag);
+
+/* Why a socket failed that was never a stream, given once; 0: it is not known. */
+int lvlip_failure(int fd, uint64_t tag);
+/* A call about a socket of which it is not known yet whether the daemon has taken it: -1 has the errno of its refusal. */
+int lvlip_call_about(int fd, uint64_t tag, struct lvlip_record *record);
+
+/* ---- early.c: options of a stream that is not connected ---- */
+
+/* Writes an option, and the text behind it, on the socket itself, where the daemon reads it before the connect. False:
+ * it is to be asked for, be it that the answer matters or that this went wrong. */
+bool lvlip_set_early(int fd, uint64_t tag, const struct lvlip_record *option, const char *text);
 
 /* ---- control.c: talking to the daemon ---- */
 

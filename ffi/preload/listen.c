@@ -21,7 +21,7 @@ EXPORT int listen(int fd, int backlog) {
   record.local.family = LVLIP_FAMILY_IPV4;
   /* As Linux: the number is taken as unsigned, and somaxconn limits it. */
   record.arg[0] = backlog < 0 || backlog > 4096 ? 4096 : backlog;
-  if (lvlip_call(&record) < 0) return -1;
+  if (lvlip_call_about(fd, tag, &record) < 0) return -1;
   if (was_listening) return 0;
   int smallest = 0;
   real->setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &smallest, sizeof smallest);

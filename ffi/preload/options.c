@@ -77,17 +77,24 @@ static int set_unknown(uint64_t tag, const struct lvlip_record *record) {
   return record->arg[2] == value ? 0 : fail(ENOPROTOOPT);
 }
 
-static int set_bytes(struct lvlip_record *record, const void *value, socklen_t length) {
+/* A text ends where the program says, or at its first zero. */
+static int read_text(const void *value, socklen_t length, uint32_t *result) {
   if (value == NULL) return fail(EFAULT);
   if (length > LVLIP_MAX_NAME) return fail(EINVAL);
-  record->length = (uint32_t)strnlen(value, length);
+  *result = (uint32_t)strnlen(value, length);
+  return 0;
+}
+
+static int set_text(struct lvlip_record *record, const void *text) {
   uint32_t none = 0;
   char nothing[1];
-  return lvlip_call_with(record, value, nothing, &none);
+  return lvlip_call_with(record, text, nothing, &none);
 }
 
 /* What lies in the Unix socket counts as sent but not acknowledged too: a small buffer is to be small in all. */
-static void shrink_send_buffer(int fd, int32_t value) {
+static void shrink_send_buffer(int fd, const struct lvlip_record *option) {
+  if (option->arg[0] != SOL_SOCKET || option->arg[1] != SO_SNDBUF) return;
+  int32_t value = option->arg[2];
   int size = 0;
   socklen_t length = sizeof size;
   if (real->getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &length) < 0 || value < 0 || value >= size / 2) return;
@@ -112,6 +119,17 @@ static bool is_known_level(uint64_t tag, int level) {
   return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP || level == SOL_RAW;
 }
 
+/* Where no answer needs to be waited for; false if one does. */
+static bool set_at_once(int fd, uint64_t tag, const struct lvlip_record *record, const char *text) {
+  if (needs_no_answer(tag, record->arg[0], record->arg[1])) {
+    lvlip_tell(record);
+    return true;
+  }
+  if (!lvlip_set_early(fd, tag, record, text)) return false;
+  shrink_send_buffer(fd, record);
+  return true;
+}
+
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0 || is_native(tag, level, name)) return real->setsockopt(fd, level, name, value, length);
@@ -122,7 +140,9 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
   lvlip_record_init(&record, LVLIP_OP_SET_OPTION, 0);
   record.arg[0] = level;
   record.arg[1] = name;
-  if (!has_bytes(level, name) && read_value(level, name, value, length, &record.arg[2]) < 0) return -1;
+  bool is_text = has_bytes(level, name);
+  int unread = is_text ? read_text(value, length, &record.length) : read_value(level, name, value, length, &record.arg[2]);
+  if (unread < 0) return -1;
   if (level == SOL_SOCKET && name == SO_OOBINLINE) {
     /* Urgent data is always in line (RFC 6093). */
     return record.arg[2] != 0 ? 0 : fail(ENOPROTOOPT);
@@ -131,14 +151,11 @@ EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t 
   tag = lvlip_attach(fd, tag);
   if (tag == 0) return -1;
   record.id = tag_id(tag);
-  if (has_bytes(level, name)) return set_bytes(&record, value, length);
-  if (needs_no_answer(tag, level, name)) {
-    lvlip_tell(&record);
-    return 0;
-  }
+  if (set_at_once(fd, tag, &record, is_text ? value : NULL)) return 0;
+  if (is_text) return set_text(&record, value);
   struct lvlip_record request = record;
   if (lvlip_call(&record) == 0) {
-    if (level == SOL_SOCKET && name == SO_SNDBUF) shrink_send_buffer(fd, request.arg[2]);
+    shrink_send_buffer(fd, &request);
     if (level == IPPROTO_UDP && name == UDP_SEGMENT) lvlip_note_segment_option(tag, request.arg[2]);
     return 0;
   }

@@ -30,6 +30,15 @@ int lvlip_set_tag(int fd, enum lvlip_state state, uint64_t id) {
   return real->setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &tag, sizeof tag);
 }
 
+uint64_t lvlip_random_id(void) {
+  uint64_t id = 0;
+  do {
+    if (getrandom(&id, sizeof id, 0) != sizeof id) id = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
+    id &= LVLIP_TAG_ID_MASK;
+  } while (id == 0);
+  return id;
+}
+
 static int stream_socket(int flags) {
   int fd = real->socket(AF_UNIX, SOCK_STREAM | flags, 0);
   if (fd < 0) return -1;
@@ -61,11 +70,30 @@ EXPORT int socket(int domain, int type, int protocol) {
   }
 }
 
-static int bind_to(uint64_t tag, const struct lvlip_endpoint *local) {
+/* A daemon that does not serve this user says so before it closes. */
+static int refusal(int fd) {
+  struct lvlip_record record;
+  ssize_t count = real->recv(fd, &record, sizeof record, MSG_DONTWAIT);
+  return count == sizeof record && record.magic == LVLIP_MAGIC ? lvlip_answered_error(&record) : 0;
+}
+
+int lvlip_failure(int fd, uint64_t tag) {
+  int error = lvlip_outcome(tag_id(tag), true);
+  return error == 0 ? refusal(fd) : error;
+}
+
+int lvlip_call_about(int fd, uint64_t tag, struct lvlip_record *record) {
+  if (lvlip_call(record) == 0) return 0;
+  if (errno != ENOENT || tag_state(tag) != LVLIP_STATE_ATTACHED) return -1;
+  int error = lvlip_failure(fd, tag);
+  return fail(error == 0 ? ENOENT : error);
+}
+
+static int bind_to(int fd, uint64_t tag, const struct lvlip_endpoint *local) {
   struct lvlip_record record;
   lvlip_record_init(&record, LVLIP_OP_BIND, tag_id(tag));
   record.local = *local;
-  return lvlip_call(&record);
+  return lvlip_call_about(fd, tag, &record);
 }
 
 int lvlip_renew(int fd, uint64_t tag) {
@@ -77,7 +105,7 @@ int lvlip_renew(int fd, uint64_t tag) {
   if (settings.local.family != LVLIP_FAMILY_IPV4) return 0;
   if (!settings.is_port_chosen) settings.local.port = 0;
   tag = lvlip_attach(fd, lvlip_tag(fd));
-  return tag == 0 ? -1 : bind_to(tag, &settings.local);
+  return tag == 0 ? -1 : bind_to(fd, tag, &settings.local);
 }
 
 /* Another thread is attaching this very socket: waits until it has. */
@@ -91,20 +119,6 @@ static uint64_t await_attached(int fd) {
   return 0;
 }
 
-/* Waits for the daemon's answer on the socket itself, which may be one that does not block. */
-static int receive_answer(int fd, struct lvlip_record *record) {
-  size_t held = 0;
-  while (held < sizeof *record) {
-    struct pollfd entry = {.fd = fd, .events = POLLIN};
-    if (poll(&entry, 1, -1) < 0 && errno != EINTR) return -1;
-    ssize_t count = real->recv(fd, (char *)record + held, sizeof *record - held, MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (count <= 0) return fail(ENETDOWN);
-    held += (size_t)count;
-  }
-  return record->error == 0 ? 0 : fail(lvlip_answered_error(record));
-}
-
 uint64_t lvlip_attach(int fd, uint64_t tag) {
   if (tag_state(tag) == LVLIP_STATE_FAILED) {
     return lvlip_renew(fd, tag) < 0 ? 0 : lvlip_attach(fd, lvlip_tag(fd));
@@ -116,14 +130,16 @@ uint64_t lvlip_attach(int fd, uint64_t tag) {
     return 0;
   }
   if (lvlip_connect_daemon(fd) < 0) return errno == EISCONN ? await_attached(fd) : 0;
+  /* Nobody waits for an answer: should the daemon refuse, it closes the socket, and whoever uses it is told why. */
   struct lvlip_record record;
-  lvlip_record_init(&record, LVLIP_OP_SOCKET, 0);
+  lvlip_record_init(&record, LVLIP_OP_SOCKET, lvlip_random_id());
+  record.flags = LVLIP_FLAG_QUIET;
   record.arg[0] = LVLIP_KIND_STREAM;
-  if (real->send(fd, &record, sizeof record, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof record) {
+  ssize_t sent = real->send(fd, &record, sizeof record, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent != sizeof record && errno != EPIPE && errno != ECONNRESET) {
     errno = ENETDOWN;
     return 0;
   }
-  if (receive_answer(fd, &record) < 0) return 0;
   if (lvlip_set_tag(fd, LVLIP_STATE_ATTACHED, record.id) < 0) return 0;
   return make_tag(LVLIP_STATE_ATTACHED, record.id);
 }
@@ -135,7 +151,7 @@ EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length) {
   if (lvlip_read_address(address, length, &local) < 0) return -1;
   if (!is_datagram(tag) && (is_stream_data(tag) || tag_state(tag) == LVLIP_STATE_LISTENING)) return fail(EINVAL);
   tag = lvlip_attach(fd, tag);
-  return tag == 0 ? -1 : bind_to(tag, &local);
+  return tag == 0 ? -1 : bind_to(fd, tag, &local);
 }
 
 EXPORT int shutdown(int fd, int how) {

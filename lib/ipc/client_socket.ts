@@ -6,6 +6,8 @@ import type { Settings } from "./settings.ts";
 export interface Role {
   /** It has its turn before those that wait already. */
   readonly goesFirst?: boolean;
+  /** What is set of it is remembered, for the socket that may take its place. */
+  readonly keepsSettings?: boolean;
   /** Does what can be done now, within a fair budget; true when there is more to do at once. */
   run(client: ClientSocket, service: Service, now: number): boolean;
   /** The connection is over: lets go of what the stack holds for it. Called once. */

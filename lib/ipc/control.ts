@@ -1,13 +1,13 @@
 import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP } from "../errno.ts";
-import { IP_MTU, IPPROTO_IP, SO_BINDTOIFINDEX, SOL_SOCKET } from "../stack/socket_types.ts";
+import { IP_MTU, IPPROTO_IP, SOL_SOCKET } from "../stack/socket_types.ts";
 import { AcceptRole } from "./accept_role.ts";
 import type { ClientSocket } from "./client_socket.ts";
 import { ConnectRole, fillNames } from "./connect_role.ts";
 import { DatagramRole } from "./datagram_role.ts";
-import { boundDevice, indexOfDevice } from "./interfaces.ts";
+import { boundDevice } from "./interfaces.ts";
 import { encodeRecord, FAMILY_IPV4, FAMILY_NONE, OP, type ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
 import type { Service } from "./service.ts";
-import { Settings } from "./settings.ts";
+import { applyOption, settingsOf } from "./set_option.ts";
 import { SocketRole } from "./socket_role.ts";
 import { encodeTcpInfo, TCP_INFO_SIZE } from "./tcp_info.ts";
 
@@ -60,10 +60,6 @@ function bind(client: ClientSocket, service: Service, holder: ClientSocket, reco
   service.stack.name(holder.handle, name);
   settingsOf(holder).bind(address, name.localPort, port !== 0);
   return answerNames(client, service, holder, record);
-}
-
-function settingsOf(holder: ClientSocket): Settings {
-  return holder.settings ??= new Settings();
 }
 
 function listen(
@@ -124,43 +120,12 @@ function setOption(
   length: number,
   now: number,
 ): number {
-  const { op, id, arg0: level, arg1: name, arg2: value } = record;
-  const { stack } = service;
-  let result = -ENOPROTOOPT;
-  let text = "";
-  if (level === IPPROTO_TCP && name === TCP_CONGESTION) {
-    text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
-    result = stack.setCongestion(holder.handle, text);
-    if (result === -EINVAL) result = -ENOENT;
-  } else if (level === SOL_SOCKET && name === SO_BINDTODEVICE) {
-    const text = new TextDecoder().decode(service.scratch.bytes.subarray(RECORD_SIZE, length));
-    const index = indexOfDevice(service, text);
-    if (index < 0) return -index;
-    record.arg1 = SO_BINDTOIFINDEX;
-    record.arg2 = index;
-    return setOption(client, service, holder, record, RECORD_SIZE, now);
-  } else if (holder.role instanceof DatagramRole) {
-    result = holder.role.setOption(level, name, value);
-  }
-  if (result === -ENOPROTOOPT) result = stack.setOption(holder.handle, level, name, value, now);
-  if (result < 0) return -result;
-  rememberOption(holder, level, name, value, text);
+  const { op, id } = record;
+  const errno = applyOption(service, holder, record, length, now);
+  if (errno !== 0) return errno;
   record.reset(op).id = id;
   service.answer(client, record);
   return 0;
-}
-
-/** Only a socket that is not connected may be put in another's place. */
-function rememberOption(
-  holder: ClientSocket,
-  level: number,
-  name: number,
-  value: number,
-  text: string,
-): void {
-  if (!(holder.role instanceof SocketRole) && !(holder.role instanceof DatagramRole)) return;
-  if (text === "") settingsOf(holder).setOption(level, name, value);
-  else settingsOf(holder).congestion = text;
 }
 
 function getOption(

@@ -57,6 +57,7 @@ const datagram = new Datagram();
 
 /** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
 export class DatagramRole implements Role {
+  readonly keepsSettings = true;
   readonly #kind: MessageKind;
   readonly goesFirst: boolean;
   /** What the program wants to be told of each message: DATAGRAM_* bits. */

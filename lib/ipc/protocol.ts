@@ -45,6 +45,9 @@
  *   protocol). The answer has an id. A stream: this connection is now a
  *   socket that can be bound and have options, by its id; `connect` then follows on it, or `listen` with its id. Other
  *   kinds: the answer has a SOCK_SEQPACKET socket attached, each message of which is a datagram, see `DATAGRAM_HEADER`.
+ *   A stream with `FLAG_QUIET` and a random id that the program proposes gets no answer. On a socket that is not connected
+ *   `setOption` with `FLAG_QUIET` may come too, of which nobody hears: for values that cannot be refused. If either is, the
+ *   connection is closed, and the `outcome` says why.
  * - `bind`: id, local. `names`: id; the answer has both names, arg0 = state as RFC 9293 numbers it here, arg1 and arg2 =
  *   bytes received that the program has not got and bytes sent that the peer has not acknowledged.
  * - `associate`, of a datagram socket: id, remote = its only peer from now on; family none: it has none.
@@ -130,7 +133,7 @@ export const OP = {
 /** What `trace` probes with. */
 export const TRACE_KIND = { udp: 1, icmp: 2, tcp: 3 } as const;
 
-/** connect: no answer record is written into the stream. */
+/** connect, socket, setOption on the socket itself: no answer record is written into the stream. */
 export const FLAG_QUIET = 1;
 /** An echo answer to a sequence number that was answered already. */
 export const FLAG_DUPLICATE = 2;

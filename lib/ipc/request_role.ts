@@ -9,11 +9,13 @@ import { EchoRole } from "./echo_role.ts";
 import { answerInterfaces } from "./interfaces.ts";
 import { ListenRole } from "./listen_role.ts";
 import { MessageRole } from "./message_role.ts";
+import { takeEarlier } from "./newcomers.ts";
 import {
   decodeRecord,
   encodeRecord,
   FAMILY_IPV4,
   FLAG_QUIET,
+  ID_MASK,
   mostBytes,
   OP,
   passOf,
@@ -56,6 +58,7 @@ export class RequestRole implements Role {
         return false;
       }
       const length = this.#reader.next(client, service);
+      service.newcomers.note(client, length === 0);
       if (length === 0) continue;
       if (length < 0) {
         service.drop(client, now);
@@ -97,19 +100,24 @@ export class RequestRole implements Role {
       return this.#atGate(this.#gate, client, service, length, now);
     }
     if (decodeRecord(service.scratch.view, 0, record)) {
-      errno = checkFields(record) || serve(client, service, record, length, now);
+      errno = checkFields(record);
+      if (errno === 0) {
+        if (NAMED.has(record.op) || record.op === OP.listen) takeEarlier(service, record, length, now);
+        errno = serve(client, service, record, length, now);
+      }
     } else {
       record.reset(OP.none);
     }
     if (errno === 0) return;
     const { op } = record;
-    if (op === OP.connect && (record.flags & FLAG_QUIET) !== 0 && errno !== EEXIST) {
+    const isQuiet = (record.flags & FLAG_QUIET) !== 0;
+    if (isQuiet && errno !== EEXIST) {
       // The program reads the stream: it must not find an answer in it. It asks for the outcome.
       service.bury(record.id, errno);
       return service.drop(client, now);
     }
     service.answerError(client, record, errno);
-    if (op < OP.resolve || op === OP.status || op === OP.datagram || op === OP.trace) {
+    if (isQuiet || op < OP.resolve || op === OP.status || op === OP.datagram || op === OP.trace) {
       service.drop(client, now);
     }
     if (errno === EPROTO || errno === EINVAL) {
@@ -123,7 +131,7 @@ export class RequestRole implements Role {
 function checkFields(record: ProtocolRecord): number {
   const { op, flags, length, id, remote, local } = record;
   if (op < OP.connect || op > OP.trace || op === OP.echo) return EPROTO;
-  if ((flags & (op === OP.connect ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
+  if ((flags & (op === OP.connect || op === OP.socket ? ~FLAG_QUIET : ~0)) !== 0) return EINVAL;
   if (record.errno !== 0) return EINVAL;
   if (length > mostBytes(op)) return EINVAL;
   if (op === OP.connect) {
@@ -133,11 +141,18 @@ function checkFields(record: ProtocolRecord): number {
   if ((op === OP.listen || op === OP.bind) && local.family !== FAMILY_IPV4) return EINVAL;
   if (op === OP.listen && record.arg0 < 0) return EINVAL;
   if (op === OP.status && record.arg0 >>> 1 !== 0) return EINVAL;
-  if (op === OP.socket && (record.arg0 < 1 || record.arg0 > 4)) return EINVAL;
+  if (op === OP.socket) return checkSocket(record);
   if (op === OP.datagram && record.arg0 !== 0 && record.arg0 !== 3 && record.arg0 !== 4) return EINVAL;
   if (op === OP.trace && (record.arg0 < 1 || record.arg0 > 3 || remote.family !== FAMILY_IPV4)) return EINVAL;
   if (op === OP.serves && (record.arg0 < 1 || record.arg0 > 3)) return EINVAL;
   return NAMED.has(op) === (id !== 0n) || op === OP.connect || op === OP.listen ? 0 : EINVAL;
+}
+
+/** A stream may come with an id, and then gets no answer. */
+function checkSocket({ flags, arg0: kind, id }: ProtocolRecord): number {
+  if (kind < 1 || kind > 4) return EINVAL;
+  const isQuiet = (flags & FLAG_QUIET) !== 0;
+  return isQuiet === (id !== 0n) && (!isQuiet || (kind === 1 && (id & ~ID_MASK) === 0n)) ? 0 : EINVAL;
 }
 
 /** Ops about a socket that is there already. */
@@ -195,8 +210,9 @@ function serve(
 function socket(client: ClientSocket, service: Service, record: ProtocolRecord, now: number): number {
   const { arg0, arg1: protocol } = record;
   const kind = arg0 as SocketKind;
+  if (record.id !== 0n && !service.isFree(record.id)) return EEXIST;
   return kind === 1
-    ? SocketRole.begin(client, service)
+    ? SocketRole.begin(client, service, record)
     : DatagramRole.begin(client, service, kind, protocol, now);
 }
 

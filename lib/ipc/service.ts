@@ -5,6 +5,7 @@ import { ClientSocket, type Role } from "./client_socket.ts";
 import type { PeerCredentials, SocketLayer, UnixHost } from "./host.ts";
 import type { ListenRole } from "./listen_role.ts";
 import { NameService, type NameSource } from "./name_service.ts";
+import { Newcomers } from "./newcomers.ts";
 import { OutboxRole } from "./outbox_role.ts";
 import type { Settings } from "./settings.ts";
 import { encodeRecord, ID_MASK, ProtocolRecord, RECORD_SIZE } from "./protocol.ts";
@@ -56,6 +57,8 @@ export class Service {
   readonly pass: bigint;
   /** The resolver on the stack's sockets. */
   readonly names: NameService;
+  /** Clients that have said nothing yet. */
+  readonly newcomers = new Newcomers();
   readonly #tombstones = new Map<bigint, number>();
   /** What was set of streams whose connect failed: the program may try again. */
   readonly #heirlooms = new Map<bigint, Settings>();
@@ -164,6 +167,7 @@ export class Service {
     if (client.handle >= 0) this.byHandle.delete(client.handle);
     if (client.id !== 0n) this.byId.delete(client.id);
     this.clients.delete(client.fd);
+    this.newcomers.note(client, false);
     count(this.#countsFor(client), client.peer.uid, -1);
     this.host.close(client.fd);
     this.descriptorFreed = true;

@@ -57,7 +57,13 @@ programTest(
     const stranger = [`LD_PRELOAD=${library}`, `LVLIP_SOCKET=${world.socketPath}`];
     const refused = await world.net.run([...drop, ...stranger, ...fetch]);
     assertEquals(refused.code, 7);
-    assertStringIncludes(refused.stderr, "serves only its own user, root and the group it was started with");
+    const why = "serves only its own user, root and the group it was started with";
+    assertStringIncludes(refused.stderr, why);
+    const serve = ["/usr/bin/python3", "-m", "http.server", "8080"];
+    const server = await world.net.run([...drop, ...stranger, ...serve]);
+    assertEquals(server.code, 1);
+    assertStringIncludes(server.stderr, why);
+    assertStringIncludes(server.stderr, "PermissionError: [Errno 13]");
   },
   Deno.uid() === 0,
 );

@@ -1,4 +1,4 @@
-import { Epoll } from "../../ffi/epoll.ts";
+import { Epoll, EPOLLIN } from "../../ffi/epoll.ts";
 import { libc } from "../../ffi/libc.ts";
 import { listenUnix } from "../../ffi/unix_listener.ts";
 import { LinuxUnixHost } from "../../lib/daemon/unix_host.ts";
@@ -76,6 +76,12 @@ export class Fixture implements Disposable {
       for (const handle of stack.ready.splice(0)) server.ready(handle);
       more = server.work(this.now);
     }
+  }
+
+  /** A turn in which epoll has told of new connections only. */
+  turnForNewcomers(): void {
+    this.server.event(this.#listener.fd, EPOLLIN);
+    this.server.work(this.now);
   }
 
   /** Waits until `condition` holds. */

@@ -26,6 +26,30 @@ static void check_connection(struct pair pair) {
   CHECK_ERRNO(EAGAIN, recv(pair.client, name, 1, 0));
 }
 
+/* They must all be there before the request, and leave room for it in the smallest buffer. */
+static void check_set_before_connect(void) {
+  uint16_t port;
+  int listener = open_listener(&port);
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  set_int(fd, SOL_SOCKET, SO_SNDBUF, 1);
+  for (int seconds = 1; seconds <= 100; seconds++) set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+  set_int(fd, SOL_SOCKET, SO_RCVBUF, 60000);
+  set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  CHECK(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0);
+  struct sockaddr_in to = address_of(port);
+  CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+  CHECK(int_option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 100);
+  CHECK(int_option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+  CHECK(int_option(fd, SOL_SOCKET, SO_RCVBUF) == 120000);
+  int accepted = accept(listener, NULL, NULL);
+  CHECK(accepted >= 0 && send(fd, "x", 1, 0) == 1);
+  char byte;
+  CHECK(recv(accepted, &byte, 1, 0) == 1 && byte == 'x');
+  close(accepted);
+  close(fd);
+  close(listener);
+}
+
 void test_options(void) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -56,6 +80,7 @@ void test_options(void) {
   CHECK(getsockopt(fd, SOL_SOCKET, 47, &rate, &length) == 0 && length == sizeof rate && rate == 1234567);
   CHECK(int_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP);
   close(fd);
+  check_set_before_connect();
   struct pair pair = connect_pair();
   check_connection(pair);
   close(pair.client);

@@ -11,6 +11,8 @@ export class Memory {
   readonly words: Uint32Array<ArrayBuffer>;
   /** The address of the first byte; 0 until the FFI layer has asked for it. */
   address = 0;
+  /** Its pool has it: nobody holds it. The pool's alone. */
+  isSpare = false;
 
   /** `size`: bytes, a multiple of 4 of at least 128 (smaller typed arrays live on the V8 heap and move). */
   constructor(size: number) {

@@ -12,8 +12,6 @@ const MAX_FREE = 32 * 1024 * 1024;
 export class MemoryPool {
   /** Free blocks, by the power of two of their size. */
   readonly #free: Memory[][] = Array.from({ length: MAX_SHIFT + 1 }, () => []);
-  /** The same blocks, to notice a second release, which would give one block to two connections. */
-  readonly #isFree = new Set<Memory>();
   readonly #maxFree: number;
   #allocated = 0;
   #freeBytes = 0;
@@ -43,7 +41,7 @@ export class MemoryPool {
     this.#allocated += bytes;
     const memory = this.#free[shift].pop();
     if (memory === undefined) return new Memory(bytes);
-    this.#isFree.delete(memory);
+    memory.isSpare = false;
     this.#freeBytes -= bytes;
     return memory;
   }
@@ -51,21 +49,24 @@ export class MemoryPool {
   /** Takes back a block that `acquire` gave. Throws RangeError if it was released already or cannot be from a pool. */
   release(memory: Memory): void {
     const bytes = memory.size;
-    if (this.#isFree.has(memory)) throw new RangeError("Cannot release memory: it was released before");
+    // It would give one block to two connections.
+    if (memory.isSpare) throw new RangeError("Cannot release memory: it was released before");
     if (1 << shiftOf(bytes) !== bytes || bytes > this.#allocated) {
       throw new RangeError(`Cannot release memory: ${bytes} bytes are not of this pool`);
     }
     this.#allocated -= bytes;
     if (this.#freeBytes + bytes > this.#maxFree) return;
     this.#freeBytes += bytes;
-    this.#isFree.add(memory);
+    memory.isSpare = true;
     this.#free[shiftOf(bytes)].push(memory);
   }
 
   /** Lets go of all free blocks. */
   trim(): void {
-    for (const list of this.#free) list.length = 0;
-    this.#isFree.clear();
+    for (const list of this.#free) {
+      for (const memory of list) memory.isSpare = false;
+      list.length = 0;
+    }
     this.#freeBytes = 0;
   }
 }

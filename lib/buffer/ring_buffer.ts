@@ -1,3 +1,4 @@
+import { copyAgain, copyBytes } from "./copy.ts";
 import type { Memory, Slices } from "./memory.ts";
 import type { MemoryPool } from "./memory_pool.ts";
 
@@ -55,8 +56,8 @@ export class RingBuffer {
     const memory = this.#ensure(position + length);
     const start = (this.#head + position) & (memory.size - 1);
     const first = Math.min(length, memory.size - start);
-    copy(bytes, offset, memory.bytes, start, first);
-    if (first < length) copy(bytes, offset + first, memory.bytes, 0, length - first);
+    copyAgain(bytes, offset, memory.bytes, start, first);
+    if (first < length) copyAgain(bytes, offset + first, memory.bytes, 0, length - first);
     if (position + length > this.#extent) this.#extent = position + length;
   }
 
@@ -84,8 +85,8 @@ export class RingBuffer {
     if (length === 0 || memory === null) return;
     const start = (this.#head + position) & (memory.size - 1);
     const first = Math.min(length, memory.size - start);
-    copy(memory.bytes, start, target, offset, first);
-    if (first < length) copy(memory.bytes, 0, target, offset + first, length - first);
+    copyBytes(memory.bytes, start, target, offset, first);
+    if (first < length) copyBytes(memory.bytes, 0, target, offset + first, length - first);
   }
 
   /** Lets go of the `n` oldest bytes. The block stays, see `release` and `releaseIfEmpty`. */
@@ -158,18 +159,14 @@ export class RingBuffer {
     const memory = this.#pool.acquire(old === null ? Math.max(size, this.#usual) : size);
     if (old !== null) {
       const first = Math.min(kept, old.size - this.#head);
-      copy(old.bytes, this.#head, memory.bytes, 0, first);
-      copy(old.bytes, 0, memory.bytes, first, kept - first);
+      copyBytes(old.bytes, this.#head, memory.bytes, 0, first);
+      copyBytes(old.bytes, 0, memory.bytes, first, kept - first);
       this.#pool.release(old);
     }
     this.#head = 0;
     this.#memory = memory;
     return memory;
   }
-}
-
-function copy(from: Uint8Array, at: number, to: Uint8Array, target: number, length: number): void {
-  to.set(from.subarray(at, at + length), target);
 }
 
 /** Throws unless start and length are integers from 0 on with start + length <= limit. */

@@ -31,6 +31,7 @@ function daemonOptions(): Option[] {
       "where to look for short names (default: as /etc/resolv.conf says)",
     ),
     new Option("--group <name>", "let this group's members use the stack too, not only you and root"),
+    new Option("--no-offload", "leave checksums and segmentation to nobody: frames as on a wire"),
     new Option("--pcap <file>", "record all frames as pcapng, for Wireshark"),
     new Option("--impair <spec>", IMPAIR).argParser(impairment),
     new Option(
@@ -116,6 +117,7 @@ function wordsOf(command: Command, options: readonly Option[]): string[] {
   const values = command.opts();
   return options.flatMap((option) => {
     const value: unknown = values[option.attributeName()];
+    if (option.negate) return value === false ? [option.long!] : [];
     if (value === undefined) return [];
     if (value === true) return [option.long!];
     return [option.long!, ...(Array.isArray(value) ? value : [value]).map(String)];

@@ -30,6 +30,8 @@ export interface DaemonOptions extends InterfaceOptions {
   acceptRedirects?: boolean;
   /** The socket for programs; see `socketPaths`. */
   socket?: string;
+  /** false: checksums and segmentation are not left to the TAP, and frames are as on a wire. */
+  offload?: boolean;
   /** Where to write every frame, as pcapng. */
   pcap?: string;
   logLevel?: LogLevel;
@@ -56,6 +58,7 @@ export interface DaemonConfig {
   forwarding: boolean;
   acceptRedirects: boolean;
   socket: string | undefined;
+  offload: boolean;
   pcap: string | undefined;
   logLevel: LogLevel;
   json: boolean;
@@ -84,6 +87,7 @@ export function readConfig(options: DaemonOptions): DaemonConfig {
     forwarding: options.forward ?? false,
     acceptRedirects: options.acceptRedirects ?? false,
     socket: options.socket,
+    offload: options.offload ?? true,
     pcap: options.pcap,
     logLevel,
     json: options.json ?? false,

@@ -55,7 +55,9 @@ export function openTaps(config: DaemonConfig): TapDevice[] {
   for (const { address } of config.interfaces) refuseOwnAddress(address);
   const taps: TapDevice[] = [];
   try {
-    for (const setup of config.interfaces) taps.push(openDevice(setup, config.impair !== undefined));
+    // An impaired device loses single packets: it must not be given merged ones.
+    const offload = config.offload && config.impair === undefined;
+    for (const setup of config.interfaces) taps.push(openDevice(setup, offload));
     return taps;
   } catch (error) {
     for (const tap of taps) tap.close();
@@ -99,11 +101,10 @@ function resume(config: DaemonConfig, inherited: Map<string, number>): Resources
   };
 }
 
-function openDevice(setup: InterfaceSetup, isImpaired: boolean): TapDevice {
+function openDevice(setup: InterfaceSetup, offload: boolean): TapDevice {
   let tap: TapDevice;
   try {
-    // An impaired device loses single packets: it must not be given merged ones.
-    tap = openTap({ name: setup.tap, vnetHeader: !isImpaired, mtu: setup.mtu });
+    tap = openTap({ name: setup.tap, vnetHeader: offload, mtu: setup.mtu });
   } catch (error) {
     if (!(error instanceof TapError)) throw error;
     throw new CommandError(error.message, error.reason === "busy" ? mendBusy(setup) : undefined);

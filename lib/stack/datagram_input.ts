@@ -1,3 +1,4 @@
+import { copyAgain } from "../buffer/copy.ts";
 import { DROP } from "../wire/drop.ts";
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "../wire/icmpv4.ts";
 import { IPV4_HEADER } from "../wire/ipv4.ts";
@@ -44,7 +45,7 @@ export function receiveMessage(
   if (taken < 0) return null;
   const { ip } = arrival;
   const message = core.packets.acquire(taken);
-  message.memory!.bytes.set(arrival.memory!.bytes.subarray(offset, offset + taken), 0);
+  copyAgain(arrival.memory!.bytes, offset, message.memory!.bytes, 0, taken);
   message.gsoSize = size;
   message.source = ip.source;
   message.destination = ip.destination;

@@ -3,6 +3,7 @@
  * They are put together only here, while they are copied to the reader: what a reader finds waiting is what there is to
  * merge, nobody waits for more, and it costs nothing.
  */
+import { copyAgain } from "../buffer/copy.ts";
 import { EAGAIN } from "../errno.ts";
 import type { Core } from "./core.ts";
 import { takeDatagramError } from "./datagram_socket.ts";
@@ -78,7 +79,7 @@ function takeMerged(core: Core, queue: PacketQueue, message: Datagram): number {
 function copyTo(message: Datagram, at: number, packet: Packet, length: number): number {
   const fitting = Math.min(length, message.bytes.length - at);
   const { memory, offset } = packet;
-  message.bytes.set(memory!.bytes.subarray(offset, offset + fitting), at);
+  copyAgain(memory!.bytes, offset, message.bytes, at, fitting);
   return fitting;
 }
 

@@ -1,3 +1,4 @@
+import { copyAgain } from "../buffer/copy.ts";
 import { EACCES, EADDRINUSE, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOTCONN, EPIPE } from "../errno.ts";
 import { ANY, type IpAddress, isMulticast } from "../wire/address.ts";
 import { fold, pseudoSum, sum } from "../wire/checksum.ts";
@@ -178,7 +179,7 @@ function buildEcho(core: Core, socket: DatagramSocket, message: Datagram): Packe
   const { bytes, offset, length } = message;
   const packet = core.packets.acquire(length);
   const memory = packet.memory!;
-  memory.bytes.set(bytes.subarray(offset, offset + length), 0);
+  copyAgain(bytes, offset, memory.bytes, 0, length);
   const { icmpOut } = core;
   icmpOut.type = ICMP_TYPE.echoRequest;
   icmpOut.code = 0;
@@ -200,7 +201,7 @@ function buildUdp(
   const { bytes, offset, length } = message;
   const packet = core.packets.acquire(UDP_HEADER + length);
   const memory = packet.memory!;
-  memory.bytes.set(bytes.subarray(offset, offset + length), UDP_HEADER);
+  copyAgain(bytes, offset, memory.bytes, UDP_HEADER, length);
   const { udpOut } = core;
   udpOut.sourcePort = socket.binding!.port;
   udpOut.destinationPort = port;

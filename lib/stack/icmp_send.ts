@@ -1,3 +1,4 @@
+import { copyAgain } from "../buffer/copy.ts";
 import type { Memory } from "../buffer/memory.ts";
 import { ANY } from "../wire/address.ts";
 import { DROP } from "../wire/drop.ts";
@@ -17,7 +18,7 @@ const CLASS_E = 15;
 
 /** Copies between blocks of memory; they do not overlap. */
 function copy(from: Memory, offset: number, length: number, to: Memory, at: number): void {
-  to.bytes.set(from.bytes.subarray(offset, offset + length), at);
+  copyAgain(from.bytes, offset, to.bytes, at, length);
 }
 
 /**

@@ -29,6 +29,7 @@ abstract class BaseSocket {
   inertOptions: Map<number, number> | null = null;
   // In the list of those whose readiness may have changed
   isReadyQueued = false;
+  nextReady: Socket | null = null;
 }
 
 /** How far a stream socket is; Linux's `sock->state`, and whether it listens. */

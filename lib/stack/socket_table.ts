@@ -10,9 +10,9 @@ export class SocketTable {
   private readonly slots: (Socket | null)[] = [];
   private readonly generations: number[] = [];
   private readonly free: number[] = [];
-  private readonly ready: Socket[] = [];
-  /** How many of `ready` were handed out. */
-  private drained = 0;
+  /** The list of those whose readiness may have changed. */
+  private firstReady: Socket | null = null;
+  private lastReady: Socket | null = null;
 
   get size(): number {
     return this.slots.length - this.free.length;
@@ -49,18 +49,20 @@ export class SocketTable {
   markReady(socket: Socket): void {
     if (socket.isReadyQueued || socket.handle < 0) return;
     socket.isReadyQueued = true;
-    this.ready.push(socket);
+    if (this.lastReady === null) this.firstReady = socket;
+    else this.lastReady.nextReady = socket;
+    this.lastReady = socket;
   }
 
   /** A handle whose readiness may have changed; -1 when there is none. */
   nextReady(): number {
-    while (this.drained < this.ready.length) {
-      const socket = this.ready[this.drained++];
+    for (let socket = this.firstReady; socket !== null; socket = this.firstReady) {
+      this.firstReady = socket.nextReady;
+      if (this.firstReady === null) this.lastReady = null;
+      socket.nextReady = null;
       socket.isReadyQueued = false;
       if (socket.handle >= 0) return socket.handle;
     }
-    if (this.ready.length > 0) this.ready.length = 0;
-    this.drained = 0;
     return -1;
   }
 

@@ -16,21 +16,30 @@ export class Timer {
  * earlier time or a first arming O(log n), and idle timers nothing.
  */
 export class TimerTable<T extends Timer> {
-  private readonly heap: T[] = [];
-
+  /** The first `size` places; null behind them. An array that is emptied would give its places away, and make new ones. */
+  private readonly heap: (T | null)[] = [];
   /** How many timers the heap holds, lapsed ones included. */
+  private count = 0;
+
   get size(): number {
-    return this.heap.length;
+    return this.count;
   }
 
   /** Makes `timer` fire at `dueUs`, whatever it was set to; Infinity: not at all. */
   arm(timer: T, dueUs: number): void {
+    // So short that it is compiled into its callers: a time that is passed on is an allocation.
     timer.dueUs = dueUs;
+    this.place(timer);
+  }
+
+  /** Puts `timer` where its time wants it. */
+  private place(timer: T): void {
+    const { dueUs } = timer;
     if (timer.heapIndex < 0) {
       if (dueUs === Infinity) return;
       timer.heapKeyUs = dueUs;
-      timer.heapIndex = this.heap.length;
-      this.heap.push(timer);
+      timer.heapIndex = this.count++;
+      this.heap[timer.heapIndex] = timer;
       this.up(timer.heapIndex);
     } else if (dueUs < timer.heapKeyUs) {
       timer.heapKeyUs = dueUs;
@@ -45,7 +54,8 @@ export class TimerTable<T extends Timer> {
     if (index < 0) return;
     timer.heapIndex = -1;
     timer.heapKeyUs = Infinity;
-    const last = this.heap.pop()!;
+    const last = this.heap[--this.count]!;
+    this.heap[this.count] = null;
     if (last === timer) return;
     this.heap[index] = last;
     last.heapIndex = index;
@@ -56,14 +66,14 @@ export class TimerTable<T extends Timer> {
   /** When the first timer fires; Infinity when none is armed. */
   get deadline(): number {
     this.settle();
-    return this.heap.length === 0 ? Infinity : this.heap[0].heapKeyUs;
+    return this.count === 0 ? Infinity : this.heap[0]!.heapKeyUs;
   }
 
   /** The next timer that is due by `now`, disarmed; null when there is none. */
   takeDue(now: number): T | null {
     this.settle();
-    if (this.heap.length === 0) return null;
-    const first = this.heap[0];
+    if (this.count === 0) return null;
+    const first = this.heap[0]!;
     if (first.heapKeyUs > now) return null;
     this.remove(first);
     return first;
@@ -71,8 +81,8 @@ export class TimerTable<T extends Timer> {
 
   /** Mends the top until its key is true. */
   private settle(): void {
-    while (this.heap.length > 0) {
-      const first = this.heap[0];
+    while (this.count > 0) {
+      const first = this.heap[0]!;
       if (first.dueUs === first.heapKeyUs) return;
       if (first.dueUs === Infinity) {
         this.remove(first);
@@ -85,13 +95,14 @@ export class TimerTable<T extends Timer> {
 
   private up(start: number): void {
     const heap = this.heap;
-    const timer = heap[start];
+    const timer = heap[start]!;
     let index = start;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (heap[parent].heapKeyUs <= timer.heapKeyUs) break;
-      heap[index] = heap[parent];
-      heap[index].heapIndex = index;
+      const above = heap[parent]!;
+      if (above.heapKeyUs <= timer.heapKeyUs) break;
+      heap[index] = above;
+      above.heapIndex = index;
       index = parent;
     }
     heap[index] = timer;
@@ -100,15 +111,16 @@ export class TimerTable<T extends Timer> {
 
   private down(start: number): void {
     const heap = this.heap;
-    const timer = heap[start];
+    const timer = heap[start]!;
     let index = start;
     for (;;) {
       let child = 2 * index + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1].heapKeyUs < heap[child].heapKeyUs) child++;
-      if (heap[child].heapKeyUs >= timer.heapKeyUs) break;
-      heap[index] = heap[child];
-      heap[index].heapIndex = index;
+      if (child >= this.count) break;
+      if (child + 1 < this.count && heap[child + 1]!.heapKeyUs < heap[child]!.heapKeyUs) child++;
+      const below = heap[child]!;
+      if (below.heapKeyUs >= timer.heapKeyUs) break;
+      heap[index] = below;
+      below.heapIndex = index;
       index = child;
     }
     heap[index] = timer;

@@ -78,7 +78,7 @@ function checkReneging(tcb: Tcb, facts: AckFacts, now: number): boolean {
   if ((facts.flags & Fact.UNA_ADVANCED) === 0 || !tcb.options.sack) return false;
   if (queue.head === null || (queue.head.flags & SACKED) === 0) return false;
   const delay = Math.max(rtt.srttUs / 2, 10_000);
-  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + delay);
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, delay, now);
   facts.flags &= ~Fact.SET_TIMER;
   return true;
 }
@@ -98,7 +98,7 @@ function identifyLoss(tcb: Tcb, facts: AckFacts, now: number): void {
   const retransmitted = queue.retransOut;
   const timeout = rackMarkLost(tcb, now);
   if (timeout > 0) {
-    armTransmitTimer(tcb, TransmitTimer.REORDERING, now + timeout + TIMEOUT_MIN_US);
+    armTransmitTimer(tcb, TransmitTimer.REORDERING, timeout + TIMEOUT_MIN_US, now);
     facts.flags &= ~Fact.SET_TIMER;
   }
   if (retransmitted > queue.retransOut) facts.flags |= Fact.LOST_RETRANS;

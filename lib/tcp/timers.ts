@@ -13,13 +13,18 @@ import { CaState, State } from "./state.ts";
 import { type Tcb, TransmitTimer, updateDeadline } from "./tcb.ts";
 import { resetConnection, toClosed } from "./transitions.ts";
 
-export function armTransmitTimer(tcb: Tcb, kind: number, atUs: number): void {
+/**
+ * The timer fires in `delayUs`. Not "at": a time is too large for a small integer, and each one that is passed on could
+ * be an allocation.
+ */
+export function armTransmitTimer(tcb: Tcb, kind: number, delayUs: number, now: number): void {
   tcb.timers.kind = kind;
-  tcb.timers.transmitAtUs = atUs;
+  tcb.timers.transmitAtUs = now + delayUs;
 }
 
 function disarmTransmitTimer(tcb: Tcb): void {
-  armTransmitTimer(tcb, TransmitTimer.NONE, Infinity);
+  tcb.timers.kind = TransmitTimer.NONE;
+  tcb.timers.transmitAtUs = Infinity;
 }
 
 /** The backed-off RTO, or what is left of the user timeout (RFC 5482) if that is less. */
@@ -41,7 +46,7 @@ export function rearmRetransmit(tcb: Tcb, now: number): void {
     // These came instead of the RTO: it still counts from when the head was sent.
     delay = Math.max(queue.head!.sentAtUs + delay - now, 1);
   }
-  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + delay);
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, delay, now);
 }
 
 /** After an ACK of new data: a tail loss probe if one is due before the RTO, else the RTO. */
@@ -65,7 +70,7 @@ export function scheduleLossProbe(tcb: Tcb, rtoAdvances: boolean, now: number): 
     ? rtt.backedOffUs
     : Math.max(queue.head!.sentAtUs + rtt.backedOffUs - now, 0);
   if (rto > 0) delay = Math.min(delay, rto);
-  armTransmitTimer(tcb, TransmitTimer.LOSS_PROBE, now + delay);
+  armTransmitTimer(tcb, TransmitTimer.LOSS_PROBE, delay, now);
   return true;
 }
 
@@ -94,7 +99,7 @@ export function armWindowProbe(tcb: Tcb, now: number): void {
     const left = totals.lastAckReceivedUs + user.userTimeoutUs - now;
     delay = Math.min(delay, Math.max(left, TIMEOUT_MIN_US));
   }
-  armTransmitTimer(tcb, TransmitTimer.WINDOW_PROBE, now + delay);
+  armTransmitTimer(tcb, TransmitTimer.WINDOW_PROBE, delay, now);
 }
 
 export function startKeepalive(tcb: Tcb, now: number): void {
@@ -147,7 +152,7 @@ function retransmitExpired(tcb: Tcb, now: number): void {
   recovery.retransmits++;
   // RFC 6298 5.5: doubled for the retransmission that is due now.
   if (tcb.state !== State.SYN_SENT || recovery.retransmits > settings.synLinearTimeouts) rtt.backoff++;
-  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, now + retransmitDelay(tcb, now));
+  armTransmitTimer(tcb, TransmitTimer.RETRANSMIT, retransmitDelay(tcb, now), now);
 }
 
 /**

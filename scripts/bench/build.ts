@@ -60,8 +60,19 @@ async function buildLwip(cache: string): Promise<string> {
   const folder = `${here}/peers/lwip`;
   const files = [`${source}/core`, `${source}/core/ipv4`].flatMap((each) => filesOf(each, ".c"));
   await compile([
-    ...["cc", "-O2", "-w", "-std=gnu11", `-I${folder}`, `-I${source}/include`, "-o", output],
-    ...[`${folder}/harness.c`, ...files, `${source}/netif/ethernet.c`],
+    ...[
+      "cc",
+      "-O2",
+      "-w",
+      "-std=gnu11",
+      `-I${folder}`,
+      `-I${here}/peer`,
+      `-I${source}/include`,
+      "-o",
+      output,
+    ],
+    ...filesOf(folder, ".c"),
+    ...[`${here}/peer/latencies.c`, ...files, `${source}/netif/ethernet.c`],
   ]);
   return output;
 }
@@ -69,7 +80,7 @@ async function buildLwip(cache: string): Promise<string> {
 /** gVisor's netstack, from Debian's golang-gvisor-gvisor-dev. */
 async function buildGvisor(cache: string): Promise<string> {
   const output = `${cache}/gvisor`;
-  await compile(["go", "build", "-o", output, "main.go"], {
+  await compile(["go", "build", "-o", output, "main.go", "connect.go"], {
     cwd: `${here}/peers/gvisor`,
     env: { GO111MODULE: "off", GOPATH: "/usr/share/gocode", GOFLAGS: "", GOCACHE: `${cache}/go` },
   });

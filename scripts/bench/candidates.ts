@@ -13,7 +13,7 @@ export interface Candidate {
 }
 
 function startOther(programs: Programs, program: string | undefined): Promise<Contestant> | null {
-  return program === undefined ? null : startEmbedded(programs, [program, "tap0"], false);
+  return program === undefined ? null : startEmbedded(programs, [program, "tap0"]);
 }
 
 export const CANDIDATES: readonly Candidate[] = [
@@ -37,13 +37,25 @@ export const CANDIDATES: readonly Candidate[] = [
     name: "api",
     what: "lvl-ip's daemon, a program on the Deno API",
     needs: ["executable"],
-    start: startApi,
+    start: (programs) => startApi(programs),
+  },
+  {
+    name: "api-plain",
+    what: "the same without offload (daemon --no-offload)",
+    needs: ["executable"],
+    start: (programs) => startApi(programs, "--no-offload"),
   },
   {
     name: "shim",
     what: "lvl-ip's daemon, a C program under lvl-ip run",
     needs: ["executable"],
-    start: startShim,
+    start: (programs) => startShim(programs),
+  },
+  {
+    name: "shim-plain",
+    what: "the same without offload",
+    needs: ["executable"],
+    start: (programs) => startShim(programs, "--no-offload"),
   },
   {
     name: "lwip",

@@ -28,8 +28,8 @@ export interface Parts {
   /** The stack is the kernel, and so in none of these processes. */
   isKernel?: boolean;
   peerProgram: string;
-  /** Has the stack connect, with the words of `peer connections`; null: it cannot. */
-  connections: ((words: readonly string[]) => Promise<Figures>) | null;
+  /** Has the stack connect, with the words of `peer connections`. */
+  connections(words: readonly string[]): Promise<Figures>;
 }
 
 export class Contestant implements AsyncDisposable {

@@ -83,11 +83,7 @@ export function startKernels(
 }
 
 /** A program that has a stack in it, and opens the TAP. */
-export function startEmbedded(
-  programs: Programs,
-  words: readonly string[],
-  canConnect: boolean,
-): Promise<Contestant> {
+export function startEmbedded(programs: Programs, words: readonly string[]): Promise<Contestant> {
   return inWorld([], async (world) => {
     const [kernel] = world.all;
     const server = await spawnReady(kernel, words);
@@ -98,7 +94,7 @@ export function startEmbedded(
       kernel,
       server,
       peerProgram: programs.peer,
-      connections: canConnect ? (words) => ask(server, words) : null,
+      connections: (words) => ask(server, words),
     });
   });
 }
@@ -112,29 +108,30 @@ export function startInProcess(programs: Programs, ...options: string[]): Promis
   const [deno, run, ...rest] = [...inProcessCommand(), ...options];
   const { profiles } = programs;
   const profiling = profiles === undefined ? [] : [`--cpu-prof-dir=${profiles}`, "--cpu-prof-md"];
-  return startEmbedded(programs, [deno, run, ...profiling, ...rest], true);
+  return startEmbedded(programs, [deno, run, ...profiling, ...rest]);
 }
 
 /** A daemon of ours that is ready; its socket's path. */
 export async function startDaemon(
   programs: Programs,
   world: Namespaces,
+  ...options: string[]
 ): Promise<{ daemon: WorldProcess; socket: string }> {
   const socket = `${world.directory}/lvl-ip.sock`;
   // Programs that change their user must still reach it.
   await Deno.chmod(world.directory, 0o755);
   const [kernel] = world.all;
-  const daemon = await spawnReady(kernel, [...programs.lvlIp, "daemon", "--socket", socket]);
+  const daemon = await spawnReady(kernel, [...programs.lvlIp, "daemon", "--socket", socket, ...options]);
   // Servers that do not choose CUBIC themselves (nginx) would else send by the machine's default.
   await setAddress(kernel, "tap0", KERNEL);
   return { daemon, socket };
 }
 
 /** Our daemon, and a program that reaches it by the Deno API. */
-export function startApi(programs: Programs): Promise<Contestant> {
+export function startApi(programs: Programs, ...options: string[]): Promise<Contestant> {
   return inWorld([], async (world) => {
     const [kernel] = world.all;
-    const { daemon, socket } = await startDaemon(programs, world);
+    const { daemon, socket } = await startDaemon(programs, world, ...options);
     const server = await spawnReady(kernel, denoProgram("deno_api.ts", socket));
     await spawnReady(kernel, [programs.peer, "serve", KERNEL]);
     return new Contestant({
@@ -149,10 +146,10 @@ export function startApi(programs: Programs): Promise<Contestant> {
 }
 
 /** Our daemon, and a program in C that knows nothing of it. */
-export function startShim(programs: Programs): Promise<Contestant> {
+export function startShim(programs: Programs, ...options: string[]): Promise<Contestant> {
   return inWorld([], async (world) => {
     const [kernel] = world.all;
-    const { daemon, socket } = await startDaemon(programs, world);
+    const { daemon, socket } = await startDaemon(programs, world, ...options);
     const onStack = [...programs.lvlIp, "run", "--socket", socket, "--", programs.peer];
     const server = await spawnReady(kernel, [...onStack, "serve", STACK]);
     await spawnReady(kernel, [programs.peer, "serve", KERNEL]);

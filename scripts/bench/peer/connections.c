@@ -71,9 +71,7 @@ int connections(const char *host, int port, int parallel, double warm_up, double
       begin(attempt);
     }
   }
-  printf("{\"rate\":%.1f,", latencies.count / ((now - from) * 1e-9));
-  latency_print(&latencies);
-  puts("}");
+  latency_report(&latencies, now - from);
   return 0;
 }
 

@@ -29,12 +29,6 @@ void fail(const char *what) {
   exit(1);
 }
 
-int64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 double cpu_seconds(void) {
   struct rusage u;
   getrusage(RUSAGE_SELF, &u);
@@ -66,31 +60,6 @@ void raise_descriptor_limit(void) {
   getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void latency_add(struct latencies *l, int64_t ns) {
-  if (l->count == l->room) {
-    l->room = l->room ? 2 * l->room : 1 << 16;
-    l->ns = realloc(l->ns, l->room * sizeof *l->ns);
-    if (!l->ns) fail("realloc");
-  }
-  l->ns[l->count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
-}
-
-static int compare(const void *a, const void *b) {
-  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-  return (x > y) - (x < y);
-}
-
-void latency_print(struct latencies *l) {
-  if (l->count == 0) {
-    errno = ETIMEDOUT;
-    fail("no answer");
-  }
-  qsort(l->ns, l->count, sizeof *l->ns, compare);
-  size_t last = l->count - 1;
-  printf("\"p50\":%.2f,\"p90\":%.2f,\"p99\":%.2f,\"max\":%.2f", l->ns[last / 2] / 1e3, l->ns[last * 9 / 10] / 1e3,
-         l->ns[last * 99 / 100] / 1e3, l->ns[last] / 1e3);
 }
 
 int main(int argc, char **argv) {

@@ -63,8 +63,6 @@ int requests(const char *host, size_t size, int count, double warm_up, double se
       ask(flow);
     }
   }
-  printf("{\"rate\":%.1f,", latencies.count / ((now - from) * 1e-9));
-  latency_print(&latencies);
-  puts("}");
+  latency_report(&latencies, now - from);
   return 0;
 }

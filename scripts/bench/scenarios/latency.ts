@@ -44,8 +44,7 @@ export const connections: Scenario = {
       measure: async (contestant) => withUnits(await contestant.peer(...words(STACK, PORT.echo))),
     }, {
       name: "connect",
-      measure: async ({ parts: { connections } }) =>
-        connections === null ? null : withUnits(await connections(words(KERNEL, PORT.close))),
+      measure: async ({ parts }) => withUnits(await parts.connections(words(KERNEL, PORT.close))),
     }]);
   },
 };

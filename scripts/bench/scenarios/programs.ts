@@ -73,10 +73,10 @@ async function startVeth(offload: boolean): Promise<ProgramWorld> {
   });
 }
 
-async function startShim(programs: Programs): Promise<ProgramWorld> {
+async function startShim(programs: Programs, ...options: string[]): Promise<ProgramWorld> {
   return await inWorld([], async (world) => {
     const [kernel] = world.all;
-    const { socket } = await startDaemon(programs, world);
+    const { socket } = await startDaemon(programs, world, ...options);
     const run = [...programs.lvlIp, "run", "--socket", socket, "--"];
     const made: ProgramWorld = { world, kernel, stack: kernel, onStack: (words) => [...run, ...words] };
     await serve(made);
@@ -87,7 +87,8 @@ async function startShim(programs: Programs): Promise<ProgramWorld> {
 const STARTERS: Record<string, (programs: Programs) => Promise<ProgramWorld>> = {
   veth: () => startVeth(true),
   "veth-plain": () => startVeth(false),
-  shim: startShim,
+  shim: (programs) => startShim(programs),
+  "shim-plain": (programs) => startShim(programs, "--no-offload"),
 };
 
 export const programs: Scenario = {

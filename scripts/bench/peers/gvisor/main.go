@@ -1,11 +1,12 @@
 // gVisor's netstack behind a TAP: serves on 10.0.0.4 as ../../peer/serve.c does, until stdin ends.
+// What comes from stdin is for connect.go.
 //
 //	gvisor tap0
 package main
 
 import (
+	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"unsafe"
@@ -146,5 +147,8 @@ func main() {
 	serve(s, portEcho, echo)
 	serve(s, portClose, func(net.Conn) {})
 	fmt.Println("ready")
-	io.Copy(io.Discard, os.Stdin)
+	commands := bufio.NewScanner(os.Stdin)
+	for commands.Scan() {
+		connections(s, commands.Text())
+	}
 }

@@ -1,5 +1,6 @@
 /*
  * lwIP's raw API behind a TAP: `lwip tap0` serves on 10.0.0.4 as ../../peer/serve.c does, in one thread, until stdin ends.
+ * What comes from stdin is for connect.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #include "lwip/timeouts.h"
 #include "netif/ethernet.h"
 
-enum { PORT_SINK = 7001, PORT_SOURCE, PORT_ECHO, PORT_CLOSE };
+#include "harness.h"
 
 /* Frames taken in before timers have their turn, and bytes of one tcp_write. */
 #define BUDGET 64
@@ -34,7 +35,7 @@ u32_t sys_now(void) {
   return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void fail(const char *what) {
+_Noreturn void fail(const char *what) {
   fprintf(stderr, "lwip: %s: %s\n", what, strerror(errno));
   _exit(1);
 }
@@ -86,7 +87,7 @@ static void take_frames(struct netif *netif) {
 
 /* The application. */
 
-static err_t finish(struct tcp_pcb *pcb) {
+err_t finish(struct tcp_pcb *pcb) {
   tcp_recv(pcb, NULL);
   tcp_sent(pcb, NULL);
   if (tcp_close(pcb) == ERR_OK) return ERR_OK;
@@ -160,8 +161,9 @@ int main(int argc, char **argv) {
   for (;;) {
     struct pollfd watched[2] = {{.fd = tap, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
     u32_t sleep = sys_timeouts_sleeptime();
+    connections_check();
     poll(watched, 2, sleep > 1000 ? 1000 : (int)sleep);
-    if (watched[1].revents) return 0;
+    if (watched[1].revents && !connections_start()) return 0;
     if (watched[0].revents) take_frames(&netif);
     sys_check_timeouts();
   }

@@ -85,7 +85,7 @@ export class AcceptRole implements Role {
       host.close(programEnd);
       return false;
     }
-    host.setSendBuffer(ours, STREAM_SEND_BUFFER);
+    for (const end of pair) host.setSendBuffer(end, STREAM_SEND_BUFFER);
     service.attach(stream, handle);
     service.identify(stream, service.newSocketId());
     host.setTag(programEnd, makeTag(TAG_STATE.stream, stream.id));

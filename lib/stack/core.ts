@@ -38,7 +38,7 @@ import { type Notice, SocketKind } from "./socket_types.ts";
 import { SynCookies } from "./syn_cookies.ts";
 import { TimerTable } from "./timer_table.ts";
 
-/** What the segments that the device cuts from one packet may carry together: an IP packet less two long headers. */
+/** What the segments that are cut from one packet may carry together: an IP packet less two long headers. */
 const MAX_GSO_BYTES = 65535 - 120;
 /** Packets that wait for their turn; what comes beyond is dropped, as a full queue of a device does. */
 const MAX_OUTBOX_PACKETS = 1024;
@@ -166,7 +166,7 @@ export class Core {
     this.tcpSettings = {
       ...DEFAULT_SETTINGS,
       mss: mtu - 40,
-      gsoMaxSegments: this.links.every((link) => link.features.segmentation) ? gsoSegments(mtu) : 1,
+      gsoMaxSegments: gsoSegments(mtu),
       ...config.tcp,
     };
     configureInterfaces(this, interfaces);
@@ -186,6 +186,13 @@ export class Core {
 
   get outboxIsFull(): boolean {
     return this.outbox.count >= MAX_OUTBOX_PACKETS || this.outbox.bytes >= MAX_OUTBOX_BYTES;
+  }
+
+  /** RFC 6864 4.1: of packets that are never fragmented any will do; they follow each other, which lets a kernel join them. */
+  nextIdentification(): number {
+    const { identification } = this;
+    this.identification = (identification + 1) & 0xffff;
+    return identification;
   }
 
   /** Our address for packets to `destination`; 0 when there is no way to it. */

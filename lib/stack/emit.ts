@@ -35,14 +35,6 @@ function emitIp(core: Core, memory: Memory, offset: number, length: number): voi
   const { ipOut } = core;
   ipOut.totalLength = length;
   emitIpv4(memory, offset, ipOut);
-  core.counters.ipOut++;
-}
-
-/** RFC 6864 4.1: of packets that are never fragmented any will do; they follow each other, which lets a kernel join them. */
-function anyIdentification(core: Core): number {
-  const { identification } = core;
-  core.identification = (identification + 1) & 0xffff;
-  return identification;
 }
 
 /** Fills `core.ipOut` for the next fragment of the packet, or for all of it; answers with its payload bytes. */
@@ -64,7 +56,7 @@ function fillIpOfPacket(core: Core, packet: Packet, mtu: number): number {
     return length;
   }
   ipOut.identification = packet.identification = ipOut.dontFragment
-    ? anyIdentification(core)
+    ? core.nextIdentification()
     : core.identifications.next(packet.source, packet.destination, packet.protocol);
   if (!isWhole) counters.ipFragmented++;
   if (packet.protocol === IP_PROTOCOL.icmp) counters.icmpOut++;
@@ -95,6 +87,7 @@ export function emitPacket(
   const start = packet.sent;
   const length = fillIpOfPacket(core, packet, packet.gsoSize > 0 ? MAX_PACKET : mtu);
   emitIp(core, frame.memory, IP_OFFSET, IPV4_HEADER + length);
+  core.counters.ipOut++;
   frame.length = ETHERNET_HEADER + IPV4_HEADER;
   if (packet.gsoSize > 0) {
     frame.gsoSize = packet.gsoSize;
@@ -115,9 +108,8 @@ export function loopPacket(core: Core, packet: Packet, now: number): void {
   const memory = core.loopbackMemory;
   const headerLength = packet.hasHeader ? 0 : IPV4_HEADER;
   const length = headerLength + packet.length;
-  if (packet.hasHeader) {
-    core.counters.ipOut++;
-  } else {
+  core.counters.ipOut++;
+  if (!packet.hasHeader) {
     fillIpOfPacket(core, packet, MAX_PACKET);
     emitIp(core, memory, 0, length);
   }
@@ -134,7 +126,7 @@ function fillIpOfConnection(core: Core, connection: Connection): void {
   ipOut.dontFragment = true;
   ipOut.moreFragments = false;
   ipOut.fragmentOffset = 0;
-  ipOut.identification = anyIdentification(core);
+  ipOut.identification = core.nextIdentification();
   ipOut.ttl = connection.ttl;
   ipOut.protocol = IP_PROTOCOL.tcp;
   ipOut.source = connection.localAddress;
@@ -143,20 +135,31 @@ function fillIpOfConnection(core: Core, connection: Connection): void {
   segmentOut.destinationPort = connection.remotePort;
 }
 
+/** Puts the headers of the segment in `core.segmentOut`, which carries `bytes`, in the frame; how long TCP's is. */
+export function emitHeaders(
+  core: Core,
+  frame: Frame,
+  connection: Connection,
+  neighbor: Neighbor,
+  bytes: number,
+): number {
+  const { memory } = frame;
+  emitLink(core, frame, neighbor.link, neighbor.mac);
+  fillIpOfConnection(core, connection);
+  const header = emitTcp(memory, TRANSPORT_OFFSET, core.segmentOut);
+  emitIp(core, memory, IP_OFFSET, IPV4_HEADER + header + bytes);
+  frame.length = ETHERNET_HEADER + IPV4_HEADER + header;
+  return header;
+}
+
 /** Puts the segment in `core.segmentOut`, whose payload is in the frame already, in the frame. */
 export function emitSegment(core: Core, frame: Frame, connection: Connection, neighbor: Neighbor): void {
   const { memory, payload } = frame;
-  const { link } = neighbor;
-  emitLink(core, frame, link, neighbor.mac);
-  fillIpOfConnection(core, connection);
-  const header = emitTcp(memory, TRANSPORT_OFFSET, core.segmentOut);
-  const length = header + payload.length1 + payload.length2;
-  emitIp(core, memory, IP_OFFSET, IPV4_HEADER + length);
-  frame.length = ETHERNET_HEADER + IPV4_HEADER + header;
+  const header = emitHeaders(core, frame, connection, neighbor, payload.length);
   const { localAddress, remoteAddress, tcb } = connection;
-  const pseudo = pseudoSum(localAddress, remoteAddress, IP_PROTOCOL.tcp, length);
+  const pseudo = pseudoSum(localAddress, remoteAddress, IP_PROTOCOL.tcp, header + payload.length);
   let checksum = pseudo;
-  if (link.features.checksum) {
+  if (neighbor.link.features.checksum) {
     // The device adds the sum from here on to what is in the field, and complements it.
     frame.checksumStart = ETHERNET_HEADER + IPV4_HEADER;
     frame.checksumOffset = TCP_CHECKSUM_OFFSET;
@@ -165,6 +168,8 @@ export function emitSegment(core: Core, frame: Frame, connection: Connection, ne
   }
   memory.view.setUint16(TRANSPORT_OFFSET + TCP_CHECKSUM_OFFSET, checksum);
   frame.gsoSize = tcb.gsoSize;
+  core.counters.ipOut++;
+  core.counters.tcpOut++;
 }
 
 /** The same for a connection whose peer is in this stack too. */
@@ -182,6 +187,8 @@ export function loopSegment(core: Core, connection: Connection, payload: Slices,
     end += length2;
   }
   emitIp(core, memory, 0, end);
+  core.counters.ipOut++;
+  core.counters.tcpOut++;
   loopInput(core, memory, end, now);
 }
 

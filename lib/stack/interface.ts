@@ -1,5 +1,6 @@
 import { type IpAddress, MAC_ZERO, type MacAddress, maskOf } from "../wire/address.ts";
 import { ArpQueue } from "./arp_queue.ts";
+import { Burst } from "./burst.ts";
 import type { Connection } from "./connection.ts";
 import { NeighborTable } from "./neighbor.ts";
 import { PacketQueue } from "./packet.ts";
@@ -72,6 +73,8 @@ export class Interface {
   readonly neighbors: NeighborTable;
   /** The device takes no frame now: who has something for it waits here. */
   isFull = false;
+  /** What of a connection's segments is still to be cut and sent before anybody else's. */
+  readonly burst = new Burst(this);
   readonly waitingPackets = new PacketQueue();
   readonly waitingConnections: Connection[] = [];
 

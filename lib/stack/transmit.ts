@@ -6,7 +6,7 @@ import { DROP } from "../wire/drop.ts";
 import type { Connection } from "./connection.ts";
 import { settle, touch } from "./connections.ts";
 import type { Core } from "./core.ts";
-import { emitSegment, loopSegment } from "./emit.ts";
+import { emitHeaders, emitSegment, loopSegment } from "./emit.ts";
 import type { Interface } from "./interface.ts";
 import { takeMerged } from "./ip.ts";
 import { type Neighbor, NeighborState } from "./neighbor.ts";
@@ -19,8 +19,8 @@ const BUDGET = 256;
 const HEADERS = 40;
 
 /**
- * Fills `frame` with the next frame to be sent: ARP first, then packets and the connections' segments by turns. False
- * when there is none, or when so much was sent to ourselves that the caller should look at the rest of the world first
+ * Fills `frame` with the next frame to be sent: the rest of a burst and ARP first, then packets and the connections'
+ * segments by turns. False when there is none, or when so much was sent to ourselves that the caller should look at the rest of the world first
  * (the deadline is then at once).
  */
 export function transmit(core: Core, frame: Frame, now: number): boolean {
@@ -29,7 +29,7 @@ export function transmit(core: Core, frame: Frame, now: number): boolean {
   releasePacket(core);
   core.isOverdue = core.isUrgent = false;
   for (let left = BUDGET; left > 0; left--) {
-    if (transmitArp(core, frame, now)) return sent(core, frame);
+    if (transmitBurst(core, frame) || transmitArp(core, frame, now)) return sent(core, frame);
     core.isPacketsTurn = !core.isPacketsTurn;
     let outcome = core.isPacketsTurn
       ? transmitPacket(core, frame, now)
@@ -137,11 +137,12 @@ function transmitConnection(core: Core, frame: Frame, now: number): Outcome {
     return AGAIN;
   }
   touch(core, connection);
-  core.counters.tcpOut++;
   if (connection.isLocal) {
     loopSegment(core, connection, frame.payload, now);
   } else if (neighbor !== null && neighbor.isUsable) {
-    emitSegment(core, frame, connection, neighbor);
+    if (tcb.gsoSize > 0 && !neighbor.link.features.segmentation) {
+      beginBurst(core, frame, connection, neighbor);
+    } else emitSegment(core, frame, connection, neighbor);
     return FILLED;
   } else {
     // Nobody is there: the segment is lost as on a broken wire, and TCP's own timers see to the rest.
@@ -149,6 +150,23 @@ function transmitConnection(core: Core, frame: Frame, now: number): Outcome {
   }
   frame.payload.clear();
   return AGAIN;
+}
+
+/** The same where the device does not cut what is longer than a segment: the first of several. */
+function beginBurst(core: Core, frame: Frame, connection: Connection, neighbor: Neighbor): void {
+  const { burst } = neighbor.link;
+  const bytes = frame.payload.length;
+  emitHeaders(core, frame, connection, neighbor, 0);
+  burst.begin(frame, connection, bytes);
+  burst.fill(core, frame);
+}
+
+/** The next segment of a burst, on any link that takes it. */
+function transmitBurst(core: Core, frame: Frame): boolean {
+  for (const { burst, isFull } of core.links) {
+    if (!burst.isOver && !isFull && burst.fill(core, frame)) return true;
+  }
+  return false;
 }
 
 /** What of the way to the peer is known to be less than a full segment of ours takes; 0: nothing. */

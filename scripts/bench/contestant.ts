@@ -28,8 +28,8 @@ export interface Parts {
   /** The stack is the kernel, and so in none of these processes. */
   isKernel?: boolean;
   peerProgram: string;
-  /** Has the stack connect, with the words of `peer connections`. */
-  connections(words: readonly string[]): Promise<Figures>;
+  /** Has the stack's side do what the peer's `connections`, `send` and `receive` do, with their words. */
+  onStack(words: readonly string[]): Promise<Figures>;
 }
 
 export class Contestant implements AsyncDisposable {

@@ -5,7 +5,7 @@
  *   deno run -A [--cpu-prof-md] scripts/bench/in_process.ts --tap tap0 [--no-offload] [--impair SPEC]
  *
  * Prints "ready"; ends when stdin does. `connections HOST PORT PARALLEL WARM-UP SECONDS` on stdin makes it connect as
- * often as it can, and print what peer/connections.c prints.
+ * often as it can, and print what peer/connections.c prints; `send` and `receive` as peer/datagrams.c.
  */
 import { parseArgs } from "node:util";
 import { monotonicUs } from "../../ffi/clock.ts";
@@ -21,6 +21,7 @@ import { Stack } from "../../lib/stack/stack.ts";
 import { parseIp, parseMac } from "../../lib/wire/address.ts";
 import { Application } from "./application.ts";
 import { ConnectLoad } from "./connect_load.ts";
+import { DatagramLoad } from "./datagram_load.ts";
 
 const STDIN = 0;
 const OURS = parseIp("10.0.0.4")!;
@@ -70,7 +71,8 @@ function makeStack(device: Device): Stack {
 setTimerSlack(TIMER_SLACK_NS);
 const device = openDevice();
 const application = new Application(makeStack(device), OURS);
-const load = new ConnectLoad(application);
+const connections = new ConnectLoad(application);
+const datagrams = new DatagramLoad(application);
 const poller = new Epoll();
 const wakeUp = new WakeUp();
 const input = new Uint8Array(4096);
@@ -78,8 +80,9 @@ poller.add(STDIN, EPOLLIN);
 application.onEvent = (fd) => {
   if (fd !== STDIN) return;
   const count = Deno.stdin.readSync(input);
-  if (count === null) wakeUp.signal();
-  else load.start(new TextDecoder().decode(input.subarray(0, count)), monotonicUs());
+  if (count === null) return wakeUp.signal();
+  const command = new TextDecoder().decode(input.subarray(0, count));
+  (command.startsWith("connections") ? connections : datagrams).start(command, monotonicUs());
 };
 console.log("ready");
 runLoop({

@@ -10,6 +10,7 @@ import { Progress } from "./progress.ts";
 import { writeReports } from "./record.ts";
 import { Results } from "./results.ts";
 import { bulk } from "./scenarios/bulk.ts";
+import { datagrams } from "./scenarios/datagrams.ts";
 import { flows, rtt } from "./scenarios/growth.ts";
 import { idle } from "./scenarios/idle.ts";
 import { connections, ping, requests } from "./scenarios/latency.ts";
@@ -23,6 +24,7 @@ const SCENARIOS: readonly Scenario[] = [
   requests,
   connections,
   ping,
+  datagrams,
   programs,
   idle,
   startUp,

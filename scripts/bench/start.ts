@@ -77,7 +77,7 @@ export function startKernels(
       server,
       isKernel: true,
       peerProgram: programs.peer,
-      connections: (words) => runOn(stack, [programs.peer, ...words]),
+      onStack: (words) => runOn(stack, [programs.peer, ...words]),
     });
   });
 }
@@ -94,7 +94,7 @@ export function startEmbedded(programs: Programs, words: readonly string[]): Pro
       kernel,
       server,
       peerProgram: programs.peer,
-      connections: (words) => ask(server, words),
+      onStack: (words) => ask(server, words),
     });
   });
 }
@@ -140,7 +140,7 @@ export function startApi(programs: Programs, ...options: string[]): Promise<Cont
       daemon,
       server,
       peerProgram: programs.peer,
-      connections: (words) => ask(server, words),
+      onStack: (words) => ask(server, words),
     });
   });
 }
@@ -159,7 +159,7 @@ export function startShim(programs: Programs, ...options: string[]): Promise<Con
       daemon,
       server,
       peerProgram: programs.peer,
-      connections: (words) => runOn(kernel, [...onStack, ...words]),
+      onStack: (words) => runOn(kernel, [...onStack, ...words]),
     });
   });
 }

@@ -7,6 +7,8 @@
  *   peer connections HOST PORT PARALLEL WARM-UP SECONDS   connects and closes
  *   peer idle HOST COUNT                               opens connections and holds them until stdin ends
  *   peer ping HOST COUNT INTERVAL                      ICMP echo
+ *   peer send HOST BYTES 0|1 SECONDS                   UDP datagrams of BYTES; 1: many in a call (UDP_SEGMENT)
+ *   peer receive ADDRESS 0|1 WARM-UP SECONDS           them; 1: many in a call (UDP_GRO)
  *
  * Each prints one line of JSON (serve and idle: "ready"). Only what happens after the warm-up is measured.
  */
@@ -74,6 +76,10 @@ int main(int argc, char **argv) {
     return connections(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]), atof(argv[6]));
   if (!strcmp(command, "idle") && argc == 4) return hold_idle(argv[2], atoi(argv[3]));
   if (!strcmp(command, "ping") && argc == 5) return ping(argv[2], atoi(argv[3]), atof(argv[4]));
+  if (!strcmp(command, "send") && argc == 6)
+    return send_datagrams(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]));
+  if (!strcmp(command, "receive") && argc == 6)
+    return receive_datagrams(argv[2], atoi(argv[3]), atof(argv[4]), atof(argv[5]));
   fprintf(stderr, "peer: what is meant by '%s' with %d arguments? See main.c\n", command, argc - 2);
   return 2;
 }

@@ -26,5 +26,7 @@ int requests(const char *host, size_t size, int flows, double warm_up, double se
 int connections(const char *host, int port, int parallel, double warm_up, double seconds);
 int hold_idle(const char *host, int count);
 int ping(const char *host, int count, double interval);
+int send_datagrams(const char *host, int size, int at_once, double seconds);
+int receive_datagrams(const char *address, int merged, double warm_up, double seconds);
 
 #endif

@@ -44,7 +44,7 @@ export const connections: Scenario = {
       measure: async (contestant) => withUnits(await contestant.peer(...words(STACK, PORT.echo))),
     }, {
       name: "connect",
-      measure: async ({ parts }) => withUnits(await parts.connections(words(KERNEL, PORT.close))),
+      measure: async ({ parts }) => withUnits(await parts.onStack(words(KERNEL, PORT.close))),
     }]);
   },
 };

@@ -51,9 +51,13 @@ const SO_TIMESTAMP = 29;
 type MessageKind = Exclude<SocketKind, typeof SocketKind.stream>;
 const STATE_OF = { 2: TAG_STATE.datagram, 3: TAG_STATE.icmp, 4: TAG_STATE.raw } as const;
 
-/** Where a message lies on its way: header, then payload. One message at a time. */
+/**
+ * Where a message lies on its way: header, then payload, so that it is not copied. One message at a time; what the stack
+ * gives begins behind a header without options.
+ */
 const buffer = new Memory(DATAGRAM_HEADER + MAX_DATAGRAM_OPTIONS + DATAGRAM_CAPACITY);
-const datagram = new Datagram();
+const sending = new Datagram(buffer.bytes);
+const received = new Datagram(buffer.bytes.subarray(DATAGRAM_HEADER, DATAGRAM_HEADER + DATAGRAM_CAPACITY));
 
 /** A datagram or echo socket of a program: moves messages between its SOCK_SEQPACKET socket and the stack. */
 export class DatagramRole implements Role {
@@ -186,18 +190,16 @@ export class DatagramRole implements Role {
 
   /** Sends what lies in the buffer; false when the stack has no room, and it is kept. */
   #send(client: ClientSocket, service: Service, length: number, now: number): boolean {
-    const header = decodeDatagram(buffer.view, length, client.id, datagram);
-    datagram.offset = 0;
-    datagram.length = length - header;
-    datagram.bytes.set(buffer.bytes.subarray(header, length));
-    const sent = datagram.length > DATAGRAM_CAPACITY
+    sending.offset = decodeDatagram(buffer.view, length, client.id, sending);
+    sending.length = length - sending.offset;
+    const sent = sending.length > DATAGRAM_CAPACITY
       ? -EINVAL
-      : service.stack.sendTo(client.handle, datagram, now);
+      : service.stack.sendTo(client.handle, sending, now);
     if (sent === -EAGAIN) {
       this.#outgoing = buffer.bytes.slice(0, length);
       return false;
     }
-    if (sent === -EMSGSIZE && this.#queuesErrors && datagram.mtu > 0) {
+    if (sent === -EMSGSIZE && this.#queuesErrors && sending.mtu > 0) {
       this.#deliverTooBig(client, service, now);
     } else if (sent < 0) this.#deliverError(client, service, -sent);
     return true;
@@ -208,8 +210,8 @@ export class DatagramRole implements Role {
     if (!this.#flush(client, service)) return false;
     for (let left = BUDGET; left > 0; left--) {
       if (!client.writable) return false;
-      datagram.kind = DATAGRAM_DATA;
-      const length = service.stack.receiveFrom(client.handle, datagram);
+      received.kind = DATAGRAM_DATA;
+      const length = service.stack.receiveFrom(client.handle, received);
       if (length === -EAGAIN) return false;
       if (length < 0) this.#deliverError(client, service, -length);
       else if (length === 0 && (service.stack.readiness(client.handle) & READY_READ_CLOSED) !== 0) {
@@ -220,36 +222,42 @@ export class DatagramRole implements Role {
   }
 
   #deliver(client: ClientSocket, service: Service, length: number, now: number): void {
-    const failed = datagram.kind === DATAGRAM_ERROR;
+    const failed = received.kind === DATAGRAM_ERROR;
     // An echo socket of the stack always queues them; the program may not want that.
     if (failed && !this.#queuesErrors) return;
-    const bare = this.#connected && this.#wants === 0 && !failed;
-    let header = 0;
-    if (!bare) {
-      const flags = this.#wants | (failed ? DATAGRAM_QUEUED : 0);
-      const isTimed = failed || (flags & DATAGRAM_TIMESTAMP) !== 0;
-      const timestampUs = isTimed ? service.host.wallClockUs() - (now - datagram.receivedAtUs) : 0;
-      header = encodeDatagram(buffer.view, client.id, flags, datagram, timestampUs);
+    if (this.#connected && this.#wants === 0 && !failed) {
+      return this.#give(client, service, length, DATAGRAM_HEADER);
     }
-    buffer.bytes.set(datagram.bytes.subarray(0, length), header);
+    const flags = this.#wants | (failed ? DATAGRAM_QUEUED : 0);
+    const isTimed = failed || (flags & DATAGRAM_TIMESTAMP) !== 0;
+    const timestampUs = isTimed ? service.host.wallClockUs() - (now - received.receivedAtUs) : 0;
+    const hasOptions = received.ipOptions !== null;
+    // They come between: the payload makes room for them.
+    if (hasOptions) move(DATAGRAM_HEADER, DATAGRAM_HEADER + MAX_DATAGRAM_OPTIONS, length);
+    const header = encodeDatagram(buffer.view, client.id, flags, received, timestampUs);
+    if (hasOptions) move(DATAGRAM_HEADER + MAX_DATAGRAM_OPTIONS, header, length);
     this.#give(client, service, header + length);
   }
 
-  /** As Linux: with IP_RECVERR the queue of errors tells the MTU that the message in `datagram` does not fit. */
+  /** As Linux: with IP_RECVERR the queue of errors tells the MTU that the message in `sending` does not fit. */
   #deliverTooBig(client: ClientSocket, service: Service, now: number): void {
-    if (datagram.address === 0) {
+    received.address = sending.address;
+    received.port = sending.port;
+    received.mtu = sending.mtu;
+    if (received.address === 0) {
       service.stack.name(client.handle, service.name);
-      datagram.address = service.name.remoteAddress;
-      datagram.port = service.name.remotePort;
+      received.address = service.name.remoteAddress;
+      received.port = service.name.remotePort;
     }
-    datagram.kind = DATAGRAM_ERROR;
-    datagram.errno = EMSGSIZE;
-    datagram.icmpType =
-      datagram.icmpCode =
-      datagram.sourceAddress =
-      datagram.localAddress =
+    received.ipOptions = null;
+    received.kind = DATAGRAM_ERROR;
+    received.errno = EMSGSIZE;
+    received.icmpType =
+      received.icmpCode =
+      received.sourceAddress =
+      received.localAddress =
         0;
-    datagram.receivedAtUs = now;
+    received.receivedAtUs = now;
     this.#deliver(client, service, 0, now);
   }
 
@@ -258,9 +266,9 @@ export class DatagramRole implements Role {
     this.#give(client, service, DATAGRAM_HEADER);
   }
 
-  #give(client: ClientSocket, service: Service, length: number): void {
-    if (!client.writable || service.send(client, buffer, 0, length) === 0 && !client.writable) {
-      this.#incoming = buffer.bytes.slice(0, length);
+  #give(client: ClientSocket, service: Service, length: number, start = 0): void {
+    if (!client.writable || service.send(client, buffer, start, length) === 0 && !client.writable) {
+      this.#incoming = buffer.bytes.slice(start, start + length);
     }
   }
 
@@ -274,6 +282,10 @@ export class DatagramRole implements Role {
     this.#give(client, service, length);
     return this.#incoming === null;
   }
+}
+
+function move(from: number, to: number, length: number): void {
+  buffer.bytes.copyWithin(to, from, from + length);
 }
 
 function receive(client: ClientSocket, service: Service): number {

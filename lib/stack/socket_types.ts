@@ -141,8 +141,9 @@ export class Datagram {
   /** Receiving: the options that the IP header had, see `echoOptions`; null: none. */
   ipOptions: Uint8Array | null = null;
 
-  constructor(capacity = DATAGRAM_CAPACITY) {
-    this.bytes = new Uint8Array(capacity);
+  /** `bytes`: where its message is to lie, or for how many there is to be room. */
+  constructor(bytes: Uint8Array<ArrayBuffer> | number = DATAGRAM_CAPACITY) {
+    this.bytes = typeof bytes === "number" ? new Uint8Array(bytes) : bytes;
   }
 }
 

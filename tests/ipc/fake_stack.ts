@@ -192,7 +192,8 @@ export class FakeStack implements SocketLayer {
 
   sendTo(handle: number, message: Datagram): number {
     const socket = this.get(handle);
-    const seq = (message.bytes[6] << 8) | message.bytes[7];
+    const { bytes, offset } = message;
+    const seq = (bytes[offset + 6] << 8) | bytes[offset + 7];
     socket.echoes.push(seq);
     return message.length;
   }

@@ -3,13 +3,16 @@
  * server is out of reach, `DENORT_BIN` names the base binary.
  */
 import { dirname, join, resolve } from "node:path";
-import { HostError } from "../lib/host/command.ts";
-import { buildPreload, PRELOAD_EMBEDDED } from "../lib/host/preload_build.ts";
-import { runtimeLock } from "./runtime_lock.ts";
+import { HostError, messageOf } from "../lib/host/command.ts";
+import { buildPreload } from "../lib/host/preload_build.ts";
+import { bundle, type Bundles } from "./bundle.ts";
 
 const root = join(import.meta.dirname!, "..");
-const lock = join(root, "dist", "runtime.lock");
 const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
+/** What goes into the executable, until it is made. */
+const folder = Deno.makeTempDirSync({ prefix: "lvl-ip-compile-" });
+/** Where the program looks for it, seen from there; see PRELOAD_EMBEDDED. */
+const PRELOAD = "dist/preload/liblevelip.so";
 
 /**
  * The heap's young generation may grow to 4 MB instead of 16: the data path allocates next to nothing, and with 10,000
@@ -17,43 +20,51 @@ const output = resolve(Deno.args[0] ?? join(root, "dist", "lvl-ip"));
  */
 const V8_FLAGS = ["--max-semi-space-size=4"];
 
-const args = [
-  "compile",
-  "--quiet",
-  "--allow-all",
-  // A permission that is missing after all is an error to report, not a question to ask on the terminal.
-  "--no-prompt",
-  `--lock=${lock}`,
-  "--exclude=node_modules",
-  "--include=lib/daemon_worker.ts",
-  "--include=dist/preload/liblevelip.so",
-  `--v8-flags=${V8_FLAGS.join(",")}`,
-  `--output=${output}`,
-  "cli.ts",
-];
-
-Deno.mkdirSync(dirname(output), { recursive: true });
-Deno.mkdirSync(dirname(lock), { recursive: true });
-Deno.writeTextFileSync(lock, runtimeLock(Deno.readTextFileSync(join(root, "deno.lock"))));
-const library = decodeURIComponent(PRELOAD_EMBEDDED.pathname);
-Deno.mkdirSync(dirname(library), { recursive: true });
 try {
-  buildPreload(library);
+  await compile(prepare());
+  console.log(`${output}: ${Math.round(Deno.statSync(output).size / 1e6)} MB`);
 } catch (error) {
-  if (!(error instanceof HostError)) throw error;
-  console.error(`compile: ${error.explain()}`);
-  Deno.exit(1);
+  console.error(`compile: ${error instanceof HostError ? error.explain() : messageOf(error)}`);
+  Deno.exitCode = 1;
+} finally {
+  Deno.removeSync(folder, { recursive: true });
 }
-const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: root, stdout: "inherit" })
-  .output();
-// Deno's own stack backtrace tells nobody anything.
-const said = new TextDecoder().decode(stderr).split(/\n+Stack backtrace:/)[0].trimEnd();
-if (said !== "") console.error(said);
-if (!success) {
-  console.error(
-    "compile: if the download of the base binary failed, set DENORT_BIN to the denort of this Deno's version",
+
+function prepare(): Bundles {
+  Deno.mkdirSync(dirname(output), { recursive: true });
+  const bundles = bundle(folder);
+  const library = join(folder, PRELOAD);
+  Deno.mkdirSync(dirname(library), { recursive: true });
+  buildPreload(library);
+  return bundles;
+}
+
+async function compile({ main, worker }: Bundles): Promise<void> {
+  const args = [
+    "compile",
+    "--quiet",
+    "--allow-all",
+    // A permission that is missing after all is an error to report, not a question to ask on the terminal.
+    "--no-prompt",
+    // The bundles have the packages in them.
+    "--no-config",
+    "--no-lock",
+    "--no-check",
+    // It would lie in /tmp under a name that anybody can guess, and root would run what it says.
+    "--no-code-cache",
+    `--include=${worker}`,
+    `--include=${PRELOAD}`,
+    `--v8-flags=${V8_FLAGS.join(",")}`,
+    `--output=${output}`,
+    main,
+  ];
+  const command = new Deno.Command(Deno.execPath(), { args, cwd: folder, stdout: "inherit" });
+  const { success, stderr } = await command.output();
+  // Deno's own stack backtrace tells nobody anything.
+  const said = new TextDecoder().decode(stderr).split(/\n+Stack backtrace:/)[0].trimEnd();
+  if (said !== "") console.error(said);
+  if (success) return;
+  throw new Error(
+    "if the download of the base binary failed, set DENORT_BIN to the denort of this Deno's version",
   );
-  Deno.exit(1);
 }
-const { size } = Deno.statSync(output);
-console.log(`${output}: ${Math.round(size / 1e6)} MB`);

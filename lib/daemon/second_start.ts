@@ -1,6 +1,6 @@
 /**
  * The daemon starts itself again to be rid of its privileges (see `acquire`). To be imported before all else, so that the
- * Worker of the second start loads while the command line is read: 15 ms of the 160 until it is ready.
+ * Worker of the second start loads while the command line is: 15 ms of the 125 until it is ready.
  */
 import { StackWorker } from "./stack_worker.ts";
 

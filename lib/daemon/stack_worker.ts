@@ -13,7 +13,7 @@ export class StackWorker {
   /** Told what the Worker says beside that. */
   onMessage: (message: WorkerMessage) => void = () => {};
   readonly #worker: Worker;
-  readonly #wakeUp = new WakeUp();
+  readonly #wakeUp: WakeUp;
   readonly #loaded = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<string | undefined>();
   #patience: ReturnType<typeof setTimeout> | undefined;
@@ -22,6 +22,8 @@ export class StackWorker {
     this.loaded = this.#loaded.promise;
     this.ended = this.#ended.promise;
     this.#worker = new Worker(new URL("../daemon_worker.ts", import.meta.url), { type: "module" });
+    // While that starts: the first call of the C library takes 4 ms.
+    this.#wakeUp = new WakeUp();
     this.#worker.onmessage = ({ data }: MessageEvent<WorkerMessage>) => {
       if (data.kind === "loaded") this.#loaded.resolve();
       else if (data.kind === "ended") this.#ended.resolve(data.error);

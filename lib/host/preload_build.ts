@@ -4,7 +4,7 @@ import { HostError } from "./command.ts";
 /** Where its sources are; there are none in a compiled executable, which has the library itself. */
 export const PRELOAD_SOURCES = new URL("../../ffi/preload/", import.meta.url);
 
-/** Where `scripts/compile.ts` puts it to be embedded. */
+/** Where it is in an executable: `scripts/compile.ts` puts it there. */
 export const PRELOAD_EMBEDDED = new URL("../../dist/preload/liblevelip.so", import.meta.url);
 
 const COMPILERS = ["cc", "gcc", "clang"];

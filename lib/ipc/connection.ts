@@ -29,6 +29,10 @@ export class Connection implements Deno.TcpConn {
   #readable?: ReadableStream<Uint8Array<ArrayBuffer>>;
   #writable?: WritableStream<Uint8Array<ArrayBufferLike>>;
   #ended = false;
+  /** Writes that are under way. */
+  #writing = 0;
+  /** The last write was taken as a whole: the next one need not wait for room. */
+  #hasRoom = true;
 
   /** `answer`: what the daemon answered to connect or accept. */
   constructor(channel: Channel, answer: ProtocolRecord) {
@@ -51,7 +55,7 @@ export class Connection implements Deno.TcpConn {
       throw await this.#whyEnded("read from", ECONNRESET);
     }
     if (count !== null || this.#ended || bytes.length === 0) return count;
-    const reason = await this.#outcome(ECONNRESET);
+    const reason = await this.#isOpen() ? 0 : await this.#outcome(ECONNRESET);
     if (reason !== 0) throw errnoError(reason, this.#what("read from"));
     this.#ended = true;
     return null;
@@ -59,13 +63,17 @@ export class Connection implements Deno.TcpConn {
 
   /** Writes some of `bytes`; how many. Throws `ConnectionReset`, `TimedOut` or `BrokenPipe`. */
   async write(bytes: Uint8Array): Promise<number> {
+    this.#writing++;
+    this.#hasRoom = false;
     try {
-      return await this.#channel.socket.write(bytes);
+      const count = await this.#channel.socket.write(bytes);
+      this.#hasRoom = count === bytes.length;
+      return count;
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset) {
-        throw await this.#whyEnded("write to", EPIPE);
-      }
+      if (isBroken(error)) throw await this.#whyEnded("write to", EPIPE);
       throw error;
+    } finally {
+      this.#writing--;
     }
   }
 
@@ -164,6 +172,24 @@ export class Connection implements Deno.TcpConn {
     return `Cannot ${verb} ${this.remoteAddr.hostname}:${this.remoteAddr.port}`;
   }
 
+  /**
+   * Whether the end of what comes is the peer's FIN for sure: the daemon closes its end after anything else, and then not
+   * even nothing at all can be written. Asking it would take another connection. A write that waits for room would make
+   * this one wait too.
+   */
+  async #isOpen(): Promise<boolean> {
+    if (this.#writing > 0 || !this.#hasRoom) return false;
+    try {
+      await this.#channel.socket.write(new Uint8Array(0));
+      return true;
+    } catch (error) {
+      if (isBroken(error)) return false;
+      // The program has closed it meanwhile: nobody is left to tell how it ended.
+      if (error instanceof Deno.errors.BadResource) return true;
+      throw error;
+    }
+  }
+
   /** How the connection ended: 0 for a FIN, else errno; `fallback` when the daemon does not know any more. */
   async #outcome(fallback: number): Promise<number> {
     const record = this.#request(OP.outcome);
@@ -180,4 +206,9 @@ export class Connection implements Deno.TcpConn {
   async #whyEnded(verb: string, fallback: number): Promise<CodedError> {
     return errnoError(await this.#outcome(fallback) || fallback, this.#what(verb));
   }
+}
+
+/** The daemon has closed its end, or the program has ended its own writing. */
+function isBroken(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset;
 }

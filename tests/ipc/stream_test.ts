@@ -114,6 +114,34 @@ Deno.test("the peer's FIN alone leaves the program's side open", async () => {
   await fixture.until(() => socket.state === "closed");
 });
 
+Deno.test("the peer's FIN is told without asking the daemon, also while a write waits for room", async () => {
+  using fixture = new Fixture();
+  const { connection, handle, socket } = await connected(fixture);
+  const bytes = new Uint8Array(1 << 20);
+  socket.window = 0;
+  const written = (async () => {
+    for (let left = bytes.length; left > 0;) left -= await connection.write(bytes.subarray(0, left));
+  })();
+  socket.finIn = true;
+  fixture.stack.notify(handle);
+  assertEquals(await connection.read(bytes), null);
+  const asked = fixture.server.counters.clientsAccepted;
+  const quiet = await connected(fixture);
+  quiet.socket.finIn = true;
+  fixture.stack.notify(quiet.handle);
+  assertEquals(await quiet.connection.read(bytes), null);
+  // Its own connection is the only one that came.
+  assertEquals(fixture.server.counters.clientsAccepted, asked + 1);
+  quiet.connection.close();
+  socket.window = Infinity;
+  while (socket.sentTotal < bytes.length) {
+    fixture.stack.drain(handle);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await written;
+  connection.close();
+});
+
 Deno.test("a reset after the peer's FIN ends the writing of a program that has read to the end", async () => {
   using fixture = new Fixture();
   const { connection, handle, socket } = await connected(fixture);

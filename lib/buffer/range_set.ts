@@ -135,3 +135,6 @@ export class RangeSet {
     }
   }
 }
+
+/** Stands for the set of a connection that never had a range: it takes none, so all may share it. */
+export const NO_RANGES = new RangeSet(0);

@@ -13,7 +13,7 @@ export function newChild(core: Core, listener: Listener, arrival: Arrival): Conn
   const { ip } = arrival;
   const { sourcePort, destinationPort } = core.segmentIn;
   const { socket } = listener;
-  const tcb = core.newTcb();
+  const tcb = core.newTcb(socket.tcb.user);
   inheritOptions(socket.tcb, tcb);
   tcb.linkMss = core.segmentSizeTo(ip.source);
   tcb.timestamps.offset = timestampOffset(core, ip.destination, ip.source);

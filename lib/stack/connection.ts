@@ -42,6 +42,9 @@ export class Connection extends TableEntry {
   nextAccepted: Connection | null = null;
   /** The listener that lets it have data before its handshake is complete; null: it is complete, or no such child. */
   earlyOf: Listener | null = null;
+  /** Its listener counts it as half open, and as young: the listener's marks. */
+  isHalfOpen = false;
+  isYoung = false;
   /** A listener has completed its handshake, or let it go before that. */
   wasEstablished = false;
 

@@ -117,7 +117,7 @@ function isCrowdedOut(core: Core, child: Connection, now: number): boolean {
   if (listener === null || child.wasEstablished || tcb.handshakeAcked || tcb.timers.transmitAtUs > now) {
     return false;
   }
-  listener.young.delete(child);
+  listener.age(child);
   const usual = tcb.user.synRetries > 0 ? tcb.user.synRetries : tcb.settings.synAckRetries;
   const allowed = listener.retries(usual);
   if (allowed === usual || tcb.recovery.retransmits < allowed) return false;

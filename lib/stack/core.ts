@@ -2,6 +2,7 @@ import { Memory, Slices } from "../buffer/memory.ts";
 import { MemoryPool } from "../buffer/memory_pool.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../tcp/settings.ts";
 import { Tcb } from "../tcp/tcb.ts";
+import type { UserOptions } from "../tcp/user_options.ts";
 import { ArpHeader } from "../wire/arp.ts";
 import { type IpAddress, isLoopback, isMulticast, parseIp } from "../wire/address.ts";
 import type { DropCode } from "../wire/drop.ts";
@@ -172,8 +173,9 @@ export class Core {
     configureInterfaces(this, interfaces);
   }
 
-  newTcb(): Tcb {
-    return new Tcb(this.tcpSettings, this.memory);
+  /** `user`: options of another one, to be shared with it. */
+  newTcb(user?: UserOptions): Tcb {
+    return new Tcb(this.tcpSettings, this.memory, user);
   }
 
   drop(code: DropCode): void {

@@ -12,10 +12,10 @@ const LEAST_RETRIES = 2;
 
 /** A socket that accepts connections: those half open are counted, those established wait for `accept`. */
 export class Listener {
-  /** The children that are in SYN-RECEIVED. */
-  readonly halfOpen = new Set<Connection>();
-  /** Those of them whose first SYN-ACK has not timed out yet: honest clients have answered by then. */
-  readonly young = new Set<Connection>();
+  /** How many children are in SYN-RECEIVED (counts and marks: two sets took 0.2 us a connection). */
+  private halfOpen = 0;
+  /** How many of them have not seen their first SYN-ACK time out yet: honest clients have answered by then. */
+  private young = 0;
   /** When a SYN was answered with a cookie last, microseconds. */
   cookieSentAtUs = -Infinity;
   /** Children that had data before their handshake was complete, as it is not yet (RFC 7413 5.1). */
@@ -55,19 +55,27 @@ export class Listener {
 
   /** A SYN finds no place: it is answered with a cookie, or dropped. */
   get isHalfOpenFull(): boolean {
-    return this.halfOpen.size > this.backlog;
+    return this.halfOpen > this.backlog;
   }
 
   /** A child has begun its handshake. */
   begin(child: Connection): void {
-    this.halfOpen.add(child);
-    this.young.add(child);
+    child.isHalfOpen = child.isYoung = true;
+    this.halfOpen++;
+    this.young++;
   }
 
   /** Its handshake is over, whether or not it is complete. */
   end(child: Connection): void {
-    this.halfOpen.delete(child);
-    this.young.delete(child);
+    this.age(child);
+    if (child.isHalfOpen) this.halfOpen--;
+    child.isHalfOpen = false;
+  }
+
+  /** Its SYN-ACK has timed out. */
+  age(child: Connection): void {
+    if (child.isYoung) this.young--;
+    child.isYoung = false;
   }
 
   /**
@@ -75,10 +83,10 @@ export class Listener {
    * places are taken, the fewer the more of those half open are old. So half of the places stay for the young.
    */
   retries(usual: number): number {
-    const { size } = this.halfOpen;
+    const size = this.halfOpen;
     if (size * 2 <= Math.max(LEAST_CROWD, this.backlog)) return usual;
     let allowed = usual;
-    for (let young = this.young.size * 2; allowed > LEAST_RETRIES && size >= young; young *= 2) allowed--;
+    for (let young = this.young * 2; allowed > LEAST_RETRIES && size >= young; young *= 2) allowed--;
     return allowed;
   }
 

@@ -232,12 +232,12 @@ export function stopListening(core: Core, socket: StreamSocket, now: number): vo
  */
 function closeListener(core: Core, listener: Listener, now: number): void {
   core.listeners.remove(listener);
-  for (const child of [...listener.halfOpen]) {
+  for (const child of [...core.connections.only(Connection)]) {
+    if (child.listener !== listener || !child.isHalfOpen) continue;
+    listener.end(child);
     child.listener = null;
     forget(core, child);
   }
-  listener.halfOpen.clear();
-  listener.young.clear();
   for (let child = listener.shift(); child !== null; child = listener.shift()) {
     abort(child.tcb, now);
     touch(core, child);

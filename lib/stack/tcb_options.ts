@@ -5,7 +5,8 @@ import type { Core } from "./core.ts";
 
 /** Gives `to` the socket options of `from`: what an accepted connection has of its listener, as on Linux. */
 export function inheritOptions(from: Tcb, to: Tcb): void {
-  to.user.copy(from.user);
+  from.user.isShared = true;
+  to.user = from.user;
   to.sendLimit = from.sendLimit;
   to.rcv.limit = from.rcv.limit;
   to.rcv.limitFixed = from.rcv.limitFixed;

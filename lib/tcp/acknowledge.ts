@@ -39,7 +39,7 @@ export function acknowledge(tcb: Tcb, seg: TcpHeader, now: number): boolean {
   facts.start(tcb);
   totals.lastAckReceivedUs = now;
   recovery.probesOut = 0;
-  tcb.user.holdForMore = false;
+  tcb.snd.holdForMore = false;
   // Something got through: what an ICMP message said has passed (RFC 1122 4.2.3.9).
   tcb.softError = 0;
   if (tcb.options.sack && seg.sackCount > 0) tagSacks(tcb, seg, facts, now);

@@ -53,6 +53,7 @@ const MAX_KEEPALIVE_SEC = 32767;
  * 0, or -EINVAL for a value Linux would refuse, or -ENOPROTOOPT.
  */
 export function setOption(tcb: Tcb, level: number, name: number, value: number, now: number): number {
+  if (tcb.user.isShared) tcb.user = tcb.user.clone(tcb.settings);
   const result = level === SOL_SOCKET
     ? setSocketOption(tcb, name, value, now)
     : level === IPPROTO_TCP
@@ -95,15 +96,15 @@ function setSocketOption(tcb: Tcb, name: number, value: number, now: number): nu
 }
 
 function setTcpOption(tcb: Tcb, name: number, value: number, now: number): number {
-  const { user, ack, settings } = tcb;
+  const { user, snd, ack, settings } = tcb;
   switch (name) {
     case TcpOption.NODELAY:
       user.noDelay = value !== 0;
-      user.pushOnce = user.noDelay;
+      snd.pushOnce = user.noDelay;
       return 0;
     case TcpOption.CORK:
       user.cork = value !== 0;
-      if (!user.cork && user.noDelay) user.pushOnce = true;
+      if (!user.cork && user.noDelay) snd.pushOnce = true;
       return 0;
     case TcpOption.MAXSEG:
       if (value !== 0 && (value < 88 || value > 32767)) return -EINVAL;

@@ -1,3 +1,4 @@
+import { NO_RANGES, RangeSet } from "../buffer/range_set.ts";
 import { CWR, FIN, type TcpHeader } from "../wire/tcp.ts";
 import { textArrivesAgain } from "./accurate_ecn.ts";
 import { dataReceived, enterQuickAck, measureSegment, scheduleAck } from "./ack_policy.ts";
@@ -100,11 +101,12 @@ function joinOutOfOrder(tcb: Tcb, from: number): void {
 }
 
 function takeOutOfOrder(tcb: Tcb, seg: TcpHeader, from: number, to: number, offset: number): void {
-  const { rcv, receiveBuffer, outOfOrder } = tcb;
+  const { rcv, receiveBuffer } = tcb;
   tcb.totals.outOfOrder++;
   noteOverlap(tcb, from, to);
   receiveBuffer.writeAt(distance(from, rcv.readSeq), seg.memory!.bytes, offset, distance(to, from));
-  if (outOfOrder.add(from, to) >= 0) noteRecent(tcb, from);
+  if (tcb.outOfOrder === NO_RANGES) tcb.outOfOrder = new RangeSet();
+  if (tcb.outOfOrder.add(from, to) >= 0) noteRecent(tcb, from);
   if (countsBuffers(tcb)) holdBehindGap(tcb, distance(to, from), seg);
   // RFC 5681 4.2: a duplicate ACK at once.
   enterQuickAck(tcb);

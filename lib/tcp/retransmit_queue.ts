@@ -1,4 +1,4 @@
-import { RangeSet } from "../buffer/range_set.ts";
+import { NO_RANGES, type RangeSet } from "../buffer/range_set.ts";
 import { distance, leq, lt } from "./seq.ts";
 
 /** Bits of `SentSegment.flags`. */
@@ -68,7 +68,7 @@ export class RetransmitQueue {
   lostOut = 0;
   retransOut = 0;
   /** What the peer has SACKed above SND.UNA: ranges that need not be looked at again. */
-  readonly sackedRanges = new RangeSet();
+  sackedRanges: RangeSet = NO_RANGES;
   /**
    * The first in the order of sending of those whose fate is open: neither SACKED, nor LOST without having been sent
    * again (RFC 8985 6.2 looks at these only).

@@ -1,3 +1,4 @@
+import { NO_RANGES, RangeSet } from "../buffer/range_set.ts";
 import type { TcpHeader } from "../wire/tcp.ts";
 import { type AckFacts, Fact } from "./ack_facts.ts";
 import { rackAdvance } from "./rack.ts";
@@ -62,7 +63,9 @@ function noteDsack(tcb: Tcb, seg: TcpHeader, facts: AckFacts): void {
 
 /** Marks what of the block [left, right) was not reported before; returns the lowest sequence number overtaken. */
 function tagNews(tcb: Tcb, left: number, right: number, facts: AckFacts, now: number): number {
-  const { sackedRanges } = tcb.queue;
+  const { queue } = tcb;
+  if (queue.sackedRanges === NO_RANGES) queue.sackedRanges = new RangeSet();
+  const { sackedRanges } = queue;
   let reordered = tcb.snd.nxt;
   let from = left;
   for (let i = sackedRanges.search(left); lt(from, right); i++) {

@@ -1,5 +1,5 @@
 import type { MemoryPool } from "../buffer/memory_pool.ts";
-import { RangeSet } from "../buffer/range_set.ts";
+import { NO_RANGES, type RangeSet } from "../buffer/range_set.ts";
 import { RingBuffer } from "../buffer/ring_buffer.ts";
 import {
   type CongestionControl,
@@ -53,6 +53,11 @@ export class SendVariables {
   pushMarks: number[] | null = null;
   /** Largest path MTU known; 0: not limited by one. */
   pathMtu = 0;
+  /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
+  pushOnce = false;
+  /** The last write said that more follows (MSG_MORE): no PSH; and until the next ACK no small segment either. */
+  more = false;
+  holdForMore = false;
 }
 
 /** RFC 9293 3.3.1, receive sequence variables. */
@@ -295,13 +300,13 @@ export class Tcb implements CongestionView {
   readonly recovery = new RecoveryState();
   readonly intents = new Intents();
   readonly totals = new Totals();
-  readonly user: UserOptions;
+  user: UserOptions;
   readonly rtt: RttEstimator;
   readonly queue = new RetransmitQueue();
   readonly sendBuffer: RingBuffer;
   readonly receiveBuffer: RingBuffer;
   /** Out-of-order ranges that lie in the receive buffer behind RCV.NXT. */
-  readonly outOfOrder = new RangeSet();
+  outOfOrder: RangeSet = NO_RANGES;
   /**
    * Where out-of-order data arrived, the latest first: the order of the SACK option's blocks (RFC 2018 4). Made with the
    * first such data: most connections never see any, and a typed array takes 280 bytes of memory.
@@ -340,9 +345,10 @@ export class Tcb implements CongestionView {
   /** RFC 7413; null: the connection has nothing to do with it. */
   fastOpen: FastOpen | null = null;
 
-  constructor(readonly settings: TcpSettings, pool: MemoryPool) {
+  /** `user`: of another connection, to be shared with it. */
+  constructor(readonly settings: TcpSettings, pool: MemoryPool, user?: UserOptions) {
     this.linkMss = settings.mss;
-    this.user = new UserOptions(settings);
+    this.user = user ?? new UserOptions(settings);
     this.rtt = new RttEstimator(settings.rtoInitialUs, settings.rtoMinUs, settings.rtoMaxUs);
     this.recovery.reordering = settings.reordering;
     this.sendBuffer = new RingBuffer(pool);

@@ -93,7 +93,7 @@ function fillData(
   if (bytes > 0) {
     sendBuffer.slices(distance(from, snd.dataSeq), bytes, slices);
     // RFC 9293 3.9.1.2, SHLD-28: on the last segment of what was written.
-    isPushed = (geq(end, dataEnd) && !tcb.user.more) || end === snd.recordEnds?.[0];
+    isPushed = (geq(end, dataEnd) && !tcb.snd.more) || end === snd.recordEnds?.[0];
     if (isPushed) bits |= PSH;
     totals.bytesSent += bytes;
   }
@@ -139,7 +139,7 @@ export function sendNew(
   }
   const window = distance(advance(snd.una, snd.wnd), from);
   const probe = force ? 0 : probeSize(tcb, unsent, window, now);
-  const bytes = probe > 0 ? probe : sizeOfNew(tcb, unsent, quota, push || force || tcb.user.pushOnce);
+  const bytes = probe > 0 ? probe : sizeOfNew(tcb, unsent, quota, push || force || tcb.snd.pushOnce);
   tcb.isWindowLimited = bytes < 0 && Math.min(unsent, snd.mss) > window;
   if (bytes < 0) {
     noteLimit(tcb, now);
@@ -205,7 +205,7 @@ function autosizedBurst(tcb: Tcb, mss: number): number {
 /** Nagle's algorithm in Minshall's form (RFC 9293 3.7.4), and TCP_CORK: a small segment has to wait. */
 function holdsBack(tcb: Tcb): boolean {
   const { snd, user, queue } = tcb;
-  if (user.cork || user.holdForMore) return true;
+  if (user.cork || snd.holdForMore) return true;
   if (user.noDelay || queue.packetsOut === 0) return false;
   return gt(snd.smallEnd, snd.una) && leq(snd.smallEnd, snd.nxt);
 }

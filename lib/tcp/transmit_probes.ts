@@ -55,7 +55,7 @@ export function sendWindowProbe(tcb: Tcb, out: TcpHeader, slices: Slices, now: n
     const bytes = Math.min(room, unsent, snd.mss);
     const fin = tcb.finQueued && !tcb.finSent && bytes === unsent && room > bytes;
     if (bytes > 0 || fin) {
-      tcb.user.more = false;
+      tcb.snd.more = false;
       transmitNew(tcb, snd.nxt, bytes, fin, 0, out, slices, now);
       return true;
     }

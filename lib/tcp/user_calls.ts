@@ -62,8 +62,8 @@ export function send(
   if (n <= 0) return noRoom(tcb);
   willSend(tcb, now);
   tcb.sendBuffer.write(bytes, offset, n);
-  tcb.user.more = tcb.user.holdForMore = next === SendNext.SOON;
-  notePush(tcb, n, tcb.user.more);
+  tcb.snd.more = tcb.snd.holdForMore = next === SendNext.SOON;
+  notePush(tcb, n, tcb.snd.more);
   if (next === SendNext.APART && n === length) (tcb.snd.recordEnds ??= []).push(tcb.dataEnd);
   if (n < length) tcb.sendBlocked = true;
   return n;
@@ -72,7 +72,7 @@ export function send(
 /** New data: after an idle time the window is stale, and an earlier push does not cover it. */
 function willSend(tcb: Tcb, now: number): void {
   if (tcb.queue.packetsOut === 0) restartAfterIdle(tcb, now);
-  tcb.user.pushOnce = false;
+  tcb.snd.pushOnce = false;
   releaseSyn(tcb);
   tcb.chronograph.turn(Limit.APPLICATION_OR_NETWORK, now);
 }
@@ -95,7 +95,7 @@ export function reserve(tcb: Tcb, max: number, slices: Slices): number {
 /** SEND without a copy, second part: `n` bytes of the room were filled. */
 export function commit(tcb: Tcb, n: number, now: number): number {
   if (n > 0) willSend(tcb, now);
-  tcb.user.more = tcb.user.holdForMore = false;
+  tcb.snd.more = tcb.snd.holdForMore = false;
   tcb.sendBuffer.advance(n);
   notePush(tcb, n, false);
   tcb.sendBuffer.releaseIfEmpty();

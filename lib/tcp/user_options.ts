@@ -1,7 +1,12 @@
 import type { TcpSettings } from "./settings.ts";
 
-/** What the application asked for (socket options). */
+/**
+ * What the application asked for (socket options). The children of a listener have its own until one side changes any: most
+ * never do, and these are 240 bytes.
+ */
 export class UserOptions {
+  /** Several connections have it: it is not to be changed. */
+  isShared = false;
   noDelay = false;
   cork = false;
   keepalive = false;
@@ -28,12 +33,7 @@ export class UserOptions {
   /** Data is paced, since a rate was set once. */
   paced = false;
   lowWater = 1;
-  /** What was written before now goes out in spite of Nagle and CORK (TCP_NODELAY was just set). */
-  pushOnce = false;
   sendBufferFixed = false;
-  /** The last write said that more follows (MSG_MORE): no PSH; and until the next ACK no small segment either. */
-  more = false;
-  holdForMore = false;
 
   constructor(settings: TcpSettings) {
     this.keepaliveTimeUs = settings.keepaliveTimeUs;
@@ -42,30 +42,8 @@ export class UserOptions {
     this.finTimeoutUs = settings.finTimeoutUs;
   }
 
-  /** Takes over all of another connection's, field by field: 0.3 us less than Object.assign. */
-  copy(from: UserOptions): void {
-    this.noDelay = from.noDelay;
-    this.cork = from.cork;
-    this.keepalive = from.keepalive;
-    this.keepaliveTimeUs = from.keepaliveTimeUs;
-    this.keepaliveIntervalUs = from.keepaliveIntervalUs;
-    this.keepaliveProbes = from.keepaliveProbes;
-    this.userTimeoutUs = from.userTimeoutUs;
-    this.synRetries = from.synRetries;
-    this.linger = from.linger;
-    this.finTimeoutUs = from.finTimeoutUs;
-    this.maxSegment = from.maxSegment;
-    this.notSentLowWater = from.notSentLowWater;
-    this.deferAccept = from.deferAccept;
-    this.windowClamp = from.windowClamp;
-    this.fastOpenBacklog = from.fastOpenBacklog;
-    this.fastOpenConnect = from.fastOpenConnect;
-    this.maxPacingRate = from.maxPacingRate;
-    this.paced = from.paced;
-    this.lowWater = from.lowWater;
-    this.pushOnce = from.pushOnce;
-    this.sendBufferFixed = from.sendBufferFixed;
-    this.more = from.more;
-    this.holdForMore = from.holdForMore;
+  /** The same options for one connection alone. */
+  clone(settings: TcpSettings): UserOptions {
+    return Object.assign(new UserOptions(settings), this, { isShared: false });
   }
 }

@@ -104,7 +104,7 @@ export interface TcpSettings {
   slowStartAfterIdle: boolean;
   /** Least time between two ACKs for out-of-window segments (RFC 5961 7). */
   invalidRateLimitUs: number;
-  /** Segments of one transmission when the device cuts them; 1: no segmentation offload. */
+  /** Segments that are handed down in one piece, to be cut by the device or before it; 1: one by one. */
   gsoMaxSegments: number;
   /** The fewest that such a transmission is made for, however slow the flow; `net.ipv4.tcp_min_tso_segs`. */
   gsoMinSegments: number;

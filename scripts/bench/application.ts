@@ -22,9 +22,11 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
   onEvent: (fd: number) => void = () => {};
   /** Told when `deadline` has passed. */
   onDeadline: (now: number) => void = () => {};
-  readonly #turns = new Map<number, Turn>();
+  readonly #turns = new Map<number, { turn: Turn; isQueued: boolean }>();
+  /** Handles that may be ready: the first `#waiting` places. Swapped, and not made anew, at each turn. */
   #queue: number[] = [];
-  readonly #queued = new Set<number>();
+  #turnsQueue: number[] = [];
+  #waiting = 0;
   readonly #slices = new Slices();
 
   constructor(readonly stack: Stack, address: number) {
@@ -38,13 +40,13 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
       const listener = stack.socket(SocketKind.stream);
       stack.bind(listener, address, port);
       stack.listen(listener, BACKLOG);
-      this.#turns.set(listener, (handle, now) => this.#accept(handle, turn, now));
+      this.add(listener, (handle, now) => this.#accept(handle, turn, now));
     }
   }
 
   /** Calls `turn` from now on whenever the handle may be ready. */
   add(handle: number, turn: Turn): void {
-    this.#turns.set(handle, turn);
+    this.#turns.set(handle, { turn, isQueued: false });
   }
 
   /** Closes a handle of ours. */
@@ -58,21 +60,27 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
   }
 
   ready(handle: number): void {
-    if (this.#queued.has(handle)) return;
-    this.#queued.add(handle);
-    this.#queue.push(handle);
+    const entry = this.#turns.get(handle);
+    if (entry === undefined || entry.isQueued) return;
+    entry.isQueued = true;
+    this.#queue[this.#waiting++] = handle;
   }
 
   work(now: number): boolean {
     if (this.deadline <= now) this.onDeadline(now);
     const queue = this.#queue;
-    if (queue.length === 0) return false;
-    this.#queue = [];
-    this.#queued.clear();
-    for (const handle of queue) {
-      if (this.#turns.get(handle)?.(handle, now)) this.ready(handle);
+    const count = this.#waiting;
+    this.#queue = this.#turnsQueue;
+    this.#turnsQueue = queue;
+    this.#waiting = 0;
+    for (let i = 0; i < count; i++) {
+      const handle = queue[i];
+      const entry = this.#turns.get(handle);
+      if (entry === undefined) continue;
+      entry.isQueued = false;
+      if (entry.turn(handle, now)) this.ready(handle);
     }
-    return this.#queue.length > 0;
+    return this.#waiting > 0;
   }
 
   close(now: number): void {
@@ -87,7 +95,7 @@ export class Application implements Pick<LoopParts["server"], "event" | "ready" 
         this.stack.close(handle, now);
         continue;
       }
-      this.#turns.set(handle, turn);
+      this.add(handle, turn);
       // What came before it was accepted is reported once only.
       this.ready(handle);
     }

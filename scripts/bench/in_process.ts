@@ -5,7 +5,8 @@
  *   deno run -A [--cpu-prof-md] scripts/bench/in_process.ts --tap tap0 [--no-offload] [--impair SPEC]
  *
  * Prints "ready"; ends when stdin does. `connections HOST PORT PARALLEL WARM-UP SECONDS` on stdin makes it connect as
- * often as it can, and print what peer/connections.c prints; `send` and `receive` as peer/datagrams.c.
+ * often as it can, and print what peer/connections.c prints; `heap` makes it print what was allocated so far, and for how
+ * many frames.
  */
 import { parseArgs } from "node:util";
 import { monotonicUs } from "../../ffi/clock.ts";
@@ -19,6 +20,7 @@ import { runLoop } from "../../lib/run.ts";
 import { BUSY_POLL_US } from "../../lib/run/busy_poll.ts";
 import { Stack } from "../../lib/stack/stack.ts";
 import { parseIp, parseMac } from "../../lib/wire/address.ts";
+import { allocatedBytes } from "../../tests/support/allocated.ts";
 import { Application } from "./application.ts";
 import { ConnectLoad } from "./connect_load.ts";
 import { DatagramLoad } from "./datagram_load.ts";
@@ -68,6 +70,14 @@ function makeStack(device: Device): Stack {
   });
 }
 
+/** Does what a line of stdin says. */
+function obey(command: string): void {
+  if (command.startsWith("connections")) return connections.start(command, monotonicUs());
+  if (command.trim() !== "heap") return datagrams.start(command, monotonicUs());
+  const { framesIn, framesOut } = application.stack.counters;
+  console.log(JSON.stringify({ allocated: allocatedBytes(), frames: framesIn + framesOut }));
+}
+
 setTimerSlack(TIMER_SLACK_NS);
 const device = openDevice();
 const application = new Application(makeStack(device), OURS);
@@ -80,9 +90,8 @@ poller.add(STDIN, EPOLLIN);
 application.onEvent = (fd) => {
   if (fd !== STDIN) return;
   const count = Deno.stdin.readSync(input);
-  if (count === null) return wakeUp.signal();
-  const command = new TextDecoder().decode(input.subarray(0, count));
-  (command.startsWith("connections") ? connections : datagrams).start(command, monotonicUs());
+  if (count === null) wakeUp.signal();
+  else obey(new TextDecoder().decode(input.subarray(0, count)));
 };
 console.log("ready");
 runLoop({

@@ -6,9 +6,11 @@ import { Bench, type Scenario } from "./bench.ts";
 import { buildPrograms } from "./build.ts";
 import { describeMachine, type Machine, machineLine } from "./machine.ts";
 import { type Options, readOptions, settingsOf } from "./options.ts";
+import { summarizeProfiles } from "./profile_summary.ts";
 import { Progress } from "./progress.ts";
 import { writeReports } from "./record.ts";
 import { Results } from "./results.ts";
+import { allocation } from "./scenarios/allocation.ts";
 import { bulk } from "./scenarios/bulk.ts";
 import { datagrams } from "./scenarios/datagrams.ts";
 import { flows, rtt } from "./scenarios/growth.ts";
@@ -30,6 +32,7 @@ const SCENARIOS: readonly Scenario[] = [
   startUp,
   flows,
   rtt,
+  allocation,
 ];
 
 const style = styleFor(Deno.stdout);
@@ -63,6 +66,10 @@ async function report(options: Options, results: Results, machine: Machine): Pro
   if (measured.length > 0) console.log(targetTable(measured, style));
   for (const note of results.notes) console.log(note);
   console.log(machineLine(machine));
+  if (options.profile !== undefined) {
+    const heading = `\`deno task bench ${Deno.args.join(" ")}\`. ${machineLine(machine)}.`;
+    await summarizeProfiles(options.profile, `# Profiles\n\n${heading}`);
+  }
   await writeReports({ machine, settings: settingsOf(options), results, targets: reached }, options);
 }
 

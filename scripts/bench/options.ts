@@ -48,7 +48,7 @@ export function readOptions(args: readonly string[], scenarios: readonly Scenari
     .option("--json <file>", "writes all figures, and the machine")
     .option("--svg <file>", "draws them")
     .option("--record", "writes scripts/bench/results and the README's table", false)
-    .option("--profile <folder>", "profiles lvl-ip embedded (V8's profiles, and what they say as Markdown)")
+    .option("--profile <folder>", "profiles lvl-ip embedded (V8's profiles; README.md says what is in them)")
     .addHelpText("after", listing("Measured", scenarios))
     .addHelpText("after", listing("Candidates", CANDIDATES))
     .addHelpText("after", "\nExample:\n  deno task bench --quick --only bulk,ping --candidates veth,ours");

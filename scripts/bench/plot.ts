@@ -8,6 +8,8 @@ const WIDTH = 720;
 const HEIGHT = 340;
 const COLUMNS = 2;
 const COLOURS = ["#4269d0", "#efb118", "#3ca951", "#ff725c", "#9467bd", "#6cc5b0", "#9c6b4e", "#97bbf5"];
+/** Light enough for the figures that stand in them. */
+const BAR_COLOURS = ["#9db8f2", "#f6cf6f", "#97d6a1", "#ffb5a8"];
 
 /** The whiskers of series `index`: a line from the least to the greatest value, on its bar. */
 function whiskers({ values }: Series, index: number, count: number): echarts.SeriesOption {
@@ -41,7 +43,7 @@ function bars(panel: Panel): echarts.SeriesOption[] {
   return series.flatMap((each, index): echarts.SeriesOption[] => [{
     type: "bar",
     name: each.name,
-    color: COLOURS[index],
+    color: BAR_COLOURS[index],
     data: each.values.map((value) => value?.median ?? null),
     label: {
       show: true,
@@ -62,7 +64,9 @@ function lines({ series }: Panel): echarts.SeriesOption[] {
     name: each.name,
     data: each.values.map((value) => value?.median ?? null),
     color: COLOURS[each.colour ?? index],
-    symbolSize: 5,
+    // So that both ways of one candidate are told apart in the legend too.
+    symbol: each.dashed ? "triangle" : "circle",
+    symbolSize: each.dashed ? 8 : 5,
     lineStyle: { type: each.dashed ? "dashed" : "solid" },
   }));
 }
@@ -78,7 +82,7 @@ function draw(panel: Panel): string {
       left: 10,
       right: 10,
       itemGap: 26,
-      itemWidth: 18,
+      itemWidth: panel.kind === "bars" ? 18 : 32,
       itemHeight: 10,
       textStyle: { fontSize: 11 },
     },
@@ -88,7 +92,9 @@ function draw(panel: Panel): string {
       data: panel.labels,
       axisLabel: { interval: 0, fontSize: 10, width: 90, overflow: "break" },
     },
-    yAxis: panel.kind === "bars" ? { type: "value" } : { type: "log" },
+    yAxis: panel.kind === "bars" && panel.from === undefined
+      ? { type: "value" }
+      : { type: "log", min: panel.from, startValue: panel.from },
     series: panel.kind === "bars" ? bars(panel) : lines(panel),
   });
   const svg = chart.renderToSVGString();

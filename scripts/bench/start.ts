@@ -105,10 +105,19 @@ export function inProcessCommand(): string[] {
 }
 
 export function startInProcess(programs: Programs, ...options: string[]): Promise<Contestant> {
-  const [deno, run, ...rest] = [...inProcessCommand(), ...options];
   const { profiles } = programs;
-  const profiling = profiles === undefined ? [] : [`--cpu-prof-dir=${profiles}`, "--cpu-prof-md"];
-  return startEmbedded(programs, [deno, run, ...profiling, ...rest]);
+  const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
+  return startWithFlags(programs, profiling, options);
+}
+
+/** The same with options of the runtime. */
+export function startWithFlags(
+  programs: Programs,
+  flags: readonly string[],
+  options: readonly string[],
+): Promise<Contestant> {
+  const [deno, run, ...rest] = inProcessCommand();
+  return startEmbedded(programs, [deno, run, ...flags, ...rest, ...options]);
 }
 
 /** A daemon of ours that is ready; its socket's path. */

@@ -169,6 +169,12 @@ void lvlip_write_address(const struct lvlip_endpoint *endpoint, struct sockaddr 
 /* Both names of a socket. 0 or -1 with errno. */
 int lvlip_names(uint64_t tag, struct lvlip_record *record);
 
+/* ---- saved_names.c ---- */
+
+/* Keeps the names of a connection with its socket; whether it has them, and if so, which. */
+void lvlip_save_names(int fd, const struct lvlip_record *record);
+bool lvlip_saved_names(int fd, struct lvlip_record *record);
+
 /* ---- resolve.c ---- */
 
 /* Names of one answer: a chain of aliases, or all that an address has. */

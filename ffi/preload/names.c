@@ -40,11 +40,24 @@ int lvlip_names(uint64_t tag, struct lvlip_record *record) {
   return -1;
 }
 
+/* The same of a stream, whose names stay what they are. */
+static int stream_names(int fd, uint64_t tag, struct lvlip_record *record) {
+  bool is_connected = tag_state(tag) == LVLIP_STATE_STREAM || lvlip_connect_state(fd) > 0;
+  if (is_connected && lvlip_saved_names(fd, record)) return 0;
+  if (lvlip_names(tag, record) < 0) return -1;
+  if (is_connected) lvlip_save_names(fd, record);
+  return 0;
+}
+
+static int names_of(int fd, uint64_t tag, struct lvlip_record *record) {
+  return is_stream_data(tag) ? stream_names(fd, tag, record) : lvlip_names(tag, record);
+}
+
 EXPORT int getsockname(int fd, struct sockaddr *restrict address, socklen_t *restrict length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0) return real->getsockname(fd, address, length);
   struct lvlip_record record;
-  if (lvlip_names(tag, &record) < 0 && errno != ENOTCONN) return -1;
+  if (names_of(fd, tag, &record) < 0 && errno != ENOTCONN) return -1;
   lvlip_write_address(&record.local, address, length);
   return 0;
 }
@@ -52,11 +65,15 @@ EXPORT int getsockname(int fd, struct sockaddr *restrict address, socklen_t *res
 EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *restrict length) {
   uint64_t tag = lvlip_tag(fd);
   if (tag == 0) return real->getpeername(fd, address, length);
+  bool is_over = false;
   switch (tag_state(tag)) {
     case LVLIP_STATE_CONNECTING:
       if (lvlip_connect_state(fd) <= 0) return fail(ENOTCONN);
       break;
     case LVLIP_STATE_STREAM:
+      /* The daemon has closed its end, or both sides have ended: it knows whether the connection is over. */
+      if (lvlip_connect_state(fd) < 0) is_over = true;
+      break;
     case LVLIP_STATE_DATAGRAM_CONNECTED:
     case LVLIP_STATE_ICMP_CONNECTED:
     case LVLIP_STATE_RAW_CONNECTED:
@@ -65,7 +82,7 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *res
       return fail(ENOTCONN);
   }
   struct lvlip_record record;
-  if (lvlip_names(tag, &record) < 0) return -1;
+  if ((is_over ? lvlip_names(tag, &record) : names_of(fd, tag, &record)) < 0) return -1;
   lvlip_write_address(&record.remote, address, length);
   return 0;
 }

@@ -206,9 +206,36 @@ static void check_reset(void) {
   close(pair.client);
 }
 
+/* Of its own side a socket tells for as long as there is one; of the other only while it is connected. */
+static void check_names(void) {
+  struct pair pair = connect_pair();
+  struct sockaddr_in own_side, name;
+  socklen_t length = sizeof own_side;
+  CHECK(getsockname(pair.client, (struct sockaddr *)&own_side, &length) == 0 && own_side.sin_port != 0);
+  int copy = dup(pair.client);
+  close(pair.client);
+  for (int i = 0; i < 3; i++) {
+    length = sizeof name;
+    CHECK(getsockname(copy, (struct sockaddr *)&name, &length) == 0 && length == sizeof name);
+    CHECK(name.sin_port == own_side.sin_port && name.sin_addr.s_addr == own.s_addr);
+    CHECK(getpeername(pair.server, (struct sockaddr *)&name, &length) == 0 && name.sin_port == own_side.sin_port);
+    length = 4;
+    CHECK(getpeername(copy, (struct sockaddr *)&name, &length) == 0 && length == sizeof name);
+  }
+  CHECK(setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)) == 0);
+  close(pair.server);
+  char byte;
+  CHECK_ERRNO(ECONNRESET, recv(copy, &byte, 1, 0));
+  CHECK_ERRNO(ENOTCONN, getpeername(copy, (struct sockaddr *)&name, &length));
+  length = sizeof name;
+  CHECK(getsockname(copy, (struct sockaddr *)&name, &length) == 0 && name.sin_port == own_side.sin_port);
+  close(copy);
+}
+
 void test_ends(void) {
   check_half_close();
   check_reset();
+  check_names();
 }
 
 void test_failures(void) {

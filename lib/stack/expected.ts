@@ -66,6 +66,7 @@ export function expectNext(core: Core, frame: Frame): void {
   frame.payload.clear();
   frame.headers = 0;
   const { expected, merged } = core;
+  merged.isOpen = true;
   const tcb = expected.inARow < ENOUGH_IN_A_ROW ? null : receiverOf(core);
   if (tcb === null) return;
   tcb.receiveBuffer.reserve(LARGEST_PAYLOAD, frame.payload, merged.bytes);
@@ -88,6 +89,7 @@ export function place(core: Core, frame: Frame): void {
 
 /** Nothing comes for which `frame` was prepared: a connection that is idle holds no memory. */
 export function expectNothing(core: Core, frame: Frame): void {
+  core.merged.isOpen = false;
   frame.payload.clear();
   frame.headers = 0;
   const { connection } = core.expected;

@@ -23,6 +23,8 @@ const MOST_BYTES = 65535;
 
 /** Segments that wait to be taken in as one. */
 export class Merged {
+  /** Somebody will say when no more comes in: else nothing may wait. */
+  isOpen = false;
   /** How many; 0: none waits. */
   count = 0;
   /** The payload of all of them, and of the first. */
@@ -92,7 +94,7 @@ export class Merged {
 /** Has a frame wait for those that follow it; false: it does not go with what waits, or need not wait. */
 export function merge(core: Core, frame: Frame): boolean {
   const { merged, expected } = core;
-  if (frame.gsoSize > 0) return false;
+  if (!merged.isOpen || frame.gsoSize > 0) return false;
   if (merged.count > 0 ? !merged.isContinuedBy(frame) : !mayBegin(core, frame)) return false;
   if (frame.payload.length1 === 0) place(core, frame);
   if (merged.count > 0) merged.join(frame);

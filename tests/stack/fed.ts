@@ -10,8 +10,8 @@ const SIZE = 10_000;
 export interface FedOptions {
   /** The device merges segments and verifies checksums; true by default. */
   offload?: boolean;
-  /** The stack is asked where a frame's payload would best lie, as the loop asks; true by default. */
-  expects?: boolean;
+  /** The device puts payload where the stack wants it; true by default. */
+  places?: boolean;
   tcp?: Partial<TcpSettings>;
 }
 
@@ -35,10 +35,10 @@ export class Fed extends Bench {
 
   /** A frame comes in; whether its payload went where the stack said. */
   deliver(bytes: Uint8Array): boolean {
-    const { offload = true, expects = true } = this.#options;
+    const { offload = true, places = true } = this.#options;
     const frame = this.#frame;
-    frame.clear();
-    if (expects) this.stack.expect(frame);
+    this.stack.expect(frame);
+    if (!places) frame.clear();
     const { headers, payload } = frame;
     const isApart = headers > 0 && bytes.length > headers;
     frame.length = isApart ? headers : bytes.length;

@@ -34,12 +34,12 @@ function acks(frames: Uint8Array[], made: Fed): number[] {
   return frames.map((frame) => decode(frame).tcp!.ack - made.next);
 }
 
-for (const expects of [true, false]) {
-  Deno.test(`segments that follow each other in one turn are one to TCP${expects ? ", put in place" : ""}`, () => {
-    const made = flowing({ expects });
+for (const places of [true, false]) {
+  Deno.test(`segments that follow each other in one turn are one to TCP${places ? ", put in place" : ""}`, () => {
+    const made = flowing({ places });
     const before = made.stack.counters.framesIn;
     const seen = segmentsSeen(made, () => {
-      for (let i = 0; i < 20; i++) assertEquals(made.data(MSS), expects);
+      for (let i = 0; i < 20; i++) assertEquals(made.data(MSS), places);
     });
     assertEquals([seen, made.stack.counters.framesIn - before], [1, 20]);
     made.check();
@@ -201,7 +201,7 @@ const frames = fc.array(
 
 Deno.test("merged or not, the same bytes arrive, and the same is acknowledged at the end of each turn", () => {
   const property = fc.property(frames, (plan) => {
-    const all = [true, false, false].map((expects) => flowing({ expects }));
+    const all = [true, false, false].map((places) => flowing({ places }));
     // A turn for each frame: nothing waits for another.
     const plain = all[2];
     let seq = plain.next;

@@ -41,6 +41,11 @@ export interface LinkOptions {
   tcpB?: StackConfig["tcp"];
   /** When the clock starts, microseconds: sequence numbers and timestamps depend on it. */
   startUs?: number;
+  /**
+   * Both take in all frames that are there before they send anything, as the daemon's loop does, so that segments may be
+   * merged. By default what each frame brings about is sent before the next one comes in.
+   */
+  turns?: boolean;
   /** How many of the last frames a failure shows; 40 by default. */
   trace?: number;
 }
@@ -57,6 +62,8 @@ export class Host {
   readonly device: Device;
   /** Looks at every frame that the stack sends, before impairment. */
   onTransmit: ((frame: Frame, now: number) => void) | null = null;
+  /** See `LinkOptions.turns`. */
+  takesTurns = false;
   readonly #incoming = new Frame();
   readonly #outgoing = new Frame();
   /** #outgoing holds a frame that the device had no room for. */
@@ -82,12 +89,27 @@ export class Host {
       active = true;
     }
     if (this.#transmit(now)) active = true;
-    while (!this.#refused && this.device.receive(this.#incoming, now)) {
-      this.stack.input(this.#incoming, now);
-      this.#transmit(now);
-      active = true;
-    }
+    if (this.#receive(now)) active = true;
     return active;
+  }
+
+  /** True when anything came in. */
+  #receive(now: number): boolean {
+    const { stack, device, takesTurns } = this;
+    const frame = this.#incoming;
+    let received = false;
+    while (!this.#refused) {
+      if (takesTurns) stack.expect(frame);
+      if (!device.receive(frame, now)) break;
+      received = true;
+      stack.input(frame, now);
+      if (!takesTurns || stack.isUrgent) this.#transmit(now);
+    }
+    if (takesTurns) {
+      stack.expectNothing(frame, now);
+      this.#transmit(now);
+    }
+    return received;
   }
 
   /** Sends what the stack has, as far as the device has room; true when anything went out. */
@@ -128,6 +150,7 @@ export class Link {
     const tcpB = { ...options.tcp, ...options.tcpB };
     this.a = makeHost("a", this.impaired ?? this.cableA, ADDRESS_A, "02:00:00:00:00:04", tcpA, random);
     this.b = makeHost("b", this.cableB, ADDRESS_B, "02:00:00:00:00:05", tcpB, random);
+    this.a.takesTurns = this.b.takesTurns = options.turns ?? false;
     this.#trace = new Trace(options.trace ?? 40);
     this.a.onTransmit = (frame, now) => this.#trace.record("a", frame, now);
     this.b.onTransmit = (frame, now) => this.#trace.record("b", frame, now);

@@ -34,6 +34,9 @@ const UDP_HEADER = 8;
 /** Unusable frames passed over in one `receive`, so that a flood of them cannot hold the loop. */
 const MOST_PASSED_OVER = 64;
 
+/** Where the header lies in a frame's memory. */
+const VNET_START = FRAME_START - VNET_HEADER;
+
 /** Frames that a TAP lost, by reason. */
 export interface TapCounters {
   /** Came in larger than MTU + 18, or than the frame's memory. */
@@ -81,10 +84,7 @@ export class TapDevice implements Device {
   readonly #largest: number;
   /** 10, or 0 without vnet headers. */
   readonly #headerSize: number;
-  readonly #header = new Block(VNET_HEADER);
-  /** Apart from each other so that each keeps its own vnet header in the first place. */
-  readonly #out = new IoVectors(4);
-  readonly #in = new IoVectors(4);
+  readonly #vectors = new IoVectors(3);
   #closed = false;
 
   private constructor(fd: number, request: InterfaceRequest, options: TapDeviceOptions) {
@@ -97,10 +97,6 @@ export class TapDevice implements Device {
     const offload = this.#negotiate();
     const udpSegmentation = offload && this.#offload(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_USO);
     this.features = { checksum: offload, segmentation: offload, udpSegmentation };
-    if (this.#headerSize > 0) {
-      this.#out.set(0, this.#header.address, VNET_HEADER);
-      this.#in.set(0, this.#header.address, VNET_HEADER);
-    }
   }
 
   /**
@@ -123,11 +119,12 @@ export class TapDevice implements Device {
     const header = this.#headerSize;
     for (let i = 0; i < MOST_PASSED_OVER; i++) {
       const { headers, payload, memory } = frame;
+      if (headers === 0) payload.clear();
       // One byte more than the largest frame tells a truncated one. With vnet headers up to 64 KB may come.
       const room = headers > 0 ? headers + payload.length : memory.size - FRAME_START;
       const capacity = header > 0 ? room : Math.min(room, this.#largest + 1);
-      const vectors = this.#aim(frame, header > 0 ? 1 : 0, headers > 0 ? headers : capacity);
-      const count = this.#libc.readv(this.fd, this.#in.pointer, vectors);
+      const vectors = this.#aim(frame, headers > 0 ? headers : capacity);
+      const count = this.#libc.readv(this.fd, this.#vectors.pointer, vectors);
       if (count < 0) {
         const error = errno();
         if (error === EAGAIN) return false;
@@ -136,7 +133,7 @@ export class TapDevice implements Device {
       }
       const length = count - header;
       this.#spread(frame, length);
-      if (header > 0) this.#readHeader(frame);
+      if (header > 0) readVnetHeader(frame);
       if (length < capacity && (length <= this.#largest || frame.gsoSize > 0)) return true;
       this.counters.receivedOversized++;
       frame.clear();
@@ -144,16 +141,21 @@ export class TapDevice implements Device {
     return false;
   }
 
-  /** Points the vectors from `first` on at where a frame is to lie, `length` bytes of it in its memory; how many. */
-  #aim(frame: Frame, first: number, length: number): number {
-    const { memory, headers, payload } = frame;
-    let vectors = first;
-    this.#in.set(vectors++, addressOf(memory) + FRAME_START, length);
-    if (headers === 0 || payload.memory === null) return vectors;
+  /**
+   * Points the vectors at a frame: the vnet header and `length` bytes in its memory, which follow each other there, then the
+   * pieces of the payload; how many vectors these are.
+   */
+  #aim(frame: Frame, length: number): number {
+    const { memory, payload } = frame;
+    const vectors = this.#vectors;
+    const header = this.#headerSize;
+    vectors.set(0, addressOf(memory) + FRAME_START - header, header + length);
+    if (payload.memory === null || payload.length1 === 0) return 1;
     const address = addressOf(payload.memory);
-    this.#in.set(vectors++, address + payload.offset1, payload.length1);
-    if (payload.length2 > 0) this.#in.set(vectors++, address + payload.offset2, payload.length2);
-    return vectors;
+    vectors.set(1, address + payload.offset1, payload.length1);
+    if (payload.length2 === 0) return 2;
+    vectors.set(2, address + payload.offset2, payload.length2);
+    return 3;
   }
 
   /** `length` bytes came, to where `#aim` pointed. */
@@ -162,7 +164,6 @@ export class TapDevice implements Device {
     frame.checksumStart = -1;
     frame.checksumOffset = frame.gsoSize = 0;
     frame.checksumVerified = false;
-    if (headers === 0) payload.clear();
     frame.length = headers > 0 ? Math.min(length, headers) : length;
     const rest = length - frame.length;
     payload.length1 = Math.min(payload.length1, rest);
@@ -175,30 +176,21 @@ export class TapDevice implements Device {
    * `features` does not promise.
    */
   send(frame: Frame, _now = 0): boolean {
-    const out = this.#out;
-    const payload = frame.payload;
     if (frame.gsoSize === 0 && frame.totalLength > this.#largest) {
       this.counters.sentOversized++;
       return true;
     }
-    let vectors = 0;
     if (this.#headerSize > 0) {
-      this.#writeHeader(frame);
-      vectors = 1;
+      writeVnetHeader(frame);
     } else if (frame.checksumStart >= 0 || frame.gsoSize > 0) {
       throw new RangeError(
         `Cannot send the frame: ${this.name} has no offload, and the frame leaves it work`,
       );
     }
-    out.set(vectors++, addressOf(frame.memory) + FRAME_START, frame.length);
-    if (payload.memory !== null && payload.length1 > 0) {
-      const address = addressOf(payload.memory);
-      out.set(vectors++, address + payload.offset1, payload.length1);
-      if (payload.length2 > 0) out.set(vectors++, address + payload.offset2, payload.length2);
-    }
+    const vectors = this.#aim(frame, frame.length);
     // The addresses written above belong to `frame`, which the caller holds; this thread cannot collect before the call
     // is over, and no address is used in a later call without being written anew.
-    const written = this.#libc.writev(this.fd, out.pointer, vectors);
+    const written = this.#libc.writev(this.fd, this.#vectors.pointer, vectors);
     return written >= 0 || this.#sendFailed(errno());
   }
 
@@ -245,33 +237,6 @@ export class TapDevice implements Device {
     return this.#libc.ioctl_value(this.fd, TUNSETOFFLOAD, BigInt(flags)) >= 0;
   }
 
-  #writeHeader(frame: Frame): void {
-    const view = this.#header.view;
-    const checksum = frame.checksumStart >= 0;
-    const gso = frame.gsoSize === 0 ? 0 : frame.isUdpSegmented ? VNET_GSO_UDP : VNET_GSO_TCPV4;
-    // flags, then gso_type; all later fields are 16 bits in the machine's byte order
-    view.setUint16(0, (checksum ? VNET_NEEDS_CHECKSUM : 0) | (gso << 8), true);
-    // Length of the headers: the kernel puts that much into the packet's first piece and the payload into pages. 0 for
-    // packets in one piece; a segment of 64 KB without it would be one allocation of 64 KB.
-    const headers = frame.isUdpSegmented ? frame.checksumStart + UDP_HEADER : frame.length;
-    view.setUint16(2, frame.gsoSize > 0 ? headers : 0, true);
-    view.setUint16(4, frame.gsoSize, true);
-    view.setUint16(6, checksum ? frame.checksumStart : 0, true);
-    view.setUint16(8, checksum ? frame.checksumOffset : 0, true);
-  }
-
-  #readHeader(frame: Frame): void {
-    const view = this.#header.view;
-    const flags = view.getUint8(0);
-    // "Needs checksum" on the way in: the packet comes from this machine, and nobody has computed it.
-    frame.checksumVerified = (flags & (VNET_CHECKSUM_VALID | VNET_NEEDS_CHECKSUM)) !== 0;
-    if ((flags & VNET_NEEDS_CHECKSUM) !== 0) {
-      frame.checksumStart = view.getUint16(6, true);
-      frame.checksumOffset = view.getUint16(8, true);
-    }
-    frame.gsoSize = view.getUint8(1) === 0 ? 0 : view.getUint16(4, true);
-  }
-
   #sendFailed(error: number): boolean {
     if (error === EAGAIN || error === EINTR) return false;
     if (error === EIO) this.counters.sentWhileDown++;
@@ -284,4 +249,33 @@ export class TapDevice implements Device {
     const why = error === EBADFD ? "the interface was deleted" : errnoText(error);
     return new SysError(call, error, `Cannot use TAP ${this.name} any longer: ${why}`);
   }
+}
+
+/** Fills in the vnet header, which lies right before the frame. */
+function writeVnetHeader(frame: Frame): void {
+  const { view } = frame.memory;
+  const checksum = frame.checksumStart >= 0;
+  const gso = frame.gsoSize === 0 ? 0 : frame.isUdpSegmented ? VNET_GSO_UDP : VNET_GSO_TCPV4;
+  // flags, then gso_type; all later fields are 16 bits in the machine's byte order
+  view.setUint16(VNET_START, (checksum ? VNET_NEEDS_CHECKSUM : 0) | (gso << 8), true);
+  // Length of the headers: the kernel puts that much into the packet's first piece and the payload into pages. 0 for
+  // packets in one piece; a segment of 64 KB without it would be one allocation of 64 KB.
+  const headers = frame.isUdpSegmented ? frame.checksumStart + UDP_HEADER : frame.length;
+  view.setUint16(VNET_START + 2, frame.gsoSize > 0 ? headers : 0, true);
+  view.setUint16(VNET_START + 4, frame.gsoSize, true);
+  view.setUint16(VNET_START + 6, checksum ? frame.checksumStart : 0, true);
+  view.setUint16(VNET_START + 8, checksum ? frame.checksumOffset : 0, true);
+}
+
+/** The same of a frame that came in. */
+function readVnetHeader(frame: Frame): void {
+  const { view } = frame.memory;
+  const flags = view.getUint8(VNET_START);
+  // "Needs checksum" on the way in: the packet comes from this machine, and nobody has computed it.
+  frame.checksumVerified = (flags & (VNET_CHECKSUM_VALID | VNET_NEEDS_CHECKSUM)) !== 0;
+  if ((flags & VNET_NEEDS_CHECKSUM) !== 0) {
+    frame.checksumStart = view.getUint16(VNET_START + 6, true);
+    frame.checksumOffset = view.getUint16(VNET_START + 8, true);
+  }
+  frame.gsoSize = view.getUint8(VNET_START + 1) === 0 ? 0 : view.getUint16(VNET_START + 4, true);
 }

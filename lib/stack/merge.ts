@@ -16,6 +16,8 @@ const IP = FRAME_START + ETHERNET_HEADER;
 const TCP = IP + IPV4_HEADER;
 const TOTAL_LENGTH = IP + 2;
 const SEQUENCE = TCP + 4;
+/** The 32-bit word whose upper half a frame begins with. */
+const FIRST = FRAME_START >> 2;
 const FLAGS = TCP + 12;
 const FLAGS_MASK = 0x1ff;
 /** The longest IP packet. */
@@ -109,16 +111,19 @@ function mayBegin(core: Core, frame: Frame): boolean {
 }
 
 /**
- * Whether two headers, as 32-bit words from the memory's start, differ in nothing but what segments of a burst differ in:
+ * Whether two headers, up to the word `length`, differ in nothing but what segments of a burst differ in:
  * lengths, identification, checksums, sequence number, PSH.
  */
 function isAlike(a: Uint32Array, b: Uint32Array, length: number): boolean {
   // Words as the machine reads them: what lies first is the low half (all that Deno runs on is little-endian).
-  const differ = ((a[0] ^ b[0]) >>> 16) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) |
-    ((a[4] ^ b[4]) & 0xffff) | ((a[5] ^ b[5]) >>> 16) | ((a[6] ^ b[6]) & 0xffff) |
-    (a[7] ^ b[7]) | (a[8] ^ b[8]) | (a[9] ^ b[9]) | (a[11] ^ b[11]) |
-    ((a[12] ^ b[12]) & ~(PSH << 8)) | ((a[13] ^ b[13]) >>> 16);
+  const differ = ((a[FIRST] ^ b[FIRST]) >>> 16) | (a[FIRST + 1] ^ b[FIRST + 1]) |
+    (a[FIRST + 2] ^ b[FIRST + 2]) | (a[FIRST + 3] ^ b[FIRST + 3]) |
+    ((a[FIRST + 4] ^ b[FIRST + 4]) & 0xffff) | ((a[FIRST + 5] ^ b[FIRST + 5]) >>> 16) |
+    ((a[FIRST + 6] ^ b[FIRST + 6]) & 0xffff) |
+    (a[FIRST + 7] ^ b[FIRST + 7]) | (a[FIRST + 8] ^ b[FIRST + 8]) | (a[FIRST + 9] ^ b[FIRST + 9]) |
+    (a[FIRST + 11] ^ b[FIRST + 11]) |
+    ((a[FIRST + 12] ^ b[FIRST + 12]) & ~(PSH << 8)) | ((a[FIRST + 13] ^ b[FIRST + 13]) >>> 16);
   if (differ !== 0) return false;
-  for (let i = 14; i < length; i++) if (a[i] !== b[i]) return false;
+  for (let i = FIRST + 14; i < length; i++) if (a[i] !== b[i]) return false;
   return true;
 }

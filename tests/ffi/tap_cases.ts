@@ -109,7 +109,9 @@ Deno.test("what follows the headers comes in where the frame says", () => {
     for (const size of [14, 54, 55, 500, 1054, 1055, 1514]) {
       const wanted = testFrame(size);
       packets.send(wanted);
-      do prepare(); while (tap.receive(frame) && frame.memory.view.getUint16(14) !== ETHER_TYPE_TEST);
+      do prepare(); while (
+        tap.receive(frame) && frame.memory.view.getUint16(FRAME_START + 12) !== ETHER_TYPE_TEST
+      );
       assertEquals([frame.length, frame.totalLength], [Math.min(size, 54), size]);
       const got = new Uint8Array(size);
       flatten(frame, got, 0);

@@ -117,10 +117,23 @@ async function buildChurn(world: ShimWorld): Promise<string> {
   return program;
 }
 
+/** Descriptors of sockets that a process has. Others are the runtime's: its caches' files come and go. */
+function socketsOf(pid: number): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    try {
+      if (Deno.readLinkSync(`/proc/${pid}/fd/${name}`).startsWith("socket:")) count++;
+    } catch {
+      // Closed in between.
+    }
+  }
+  return count;
+}
+
 /** What of the daemon must not grow: descriptors, and connections that are neither over nor waiting to be forgotten. */
 async function held(world: ShimWorld): Promise<{ descriptors: number; connections: number }> {
   const { connections } = await status({ socketPath: world.socketPath });
-  const descriptors = [...Deno.readDirSync(`/proc/${world.daemon.pid}/fd`)].length;
+  const descriptors = socketsOf(world.daemon.pid);
   const open = connections.filter(({ kind, state }) => kind === "stream" && state !== "TIME-WAIT");
   return { descriptors, connections: open.length };
 }

@@ -72,12 +72,18 @@ async function redis({ kernel }: ProgramWorld, { quick }: Settings, test: "get" 
 
 const asIs = (words: readonly string[]) => [...words];
 
-export function programCases(settings: Settings): Case<ProgramWorld>[] {
+export function bulkCases(settings: Settings): Case<ProgramWorld>[] {
   return [
     { name: "iperf3 to kernel", measure: (world) => iperf(world, settings) },
     { name: "iperf3 from kernel", measure: (world) => iperf(world, settings, "-R") },
     { name: "curl from kernel's nginx", measure: (world) => curl(world.onStack, world, KERNEL) },
     { name: "curl from stack's nginx", measure: (world) => curl(asIs, world, STACK) },
+  ];
+}
+
+export function programCases(settings: Settings): Case<ProgramWorld>[] {
+  return [
+    ...bulkCases(settings),
     { name: "nginx, wrk", measure: (world) => wrk(world, settings) },
     { name: "redis GET", measure: (world) => redis(world, settings, "get") },
     { name: "redis SET", measure: (world) => redis(world, settings, "set") },

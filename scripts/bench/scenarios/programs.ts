@@ -4,7 +4,7 @@ import type { Bench, Scenario, Subject } from "../bench.ts";
 import type { Programs } from "../build.ts";
 import { KERNEL, STACK } from "../contestant.ts";
 import { inWorld, linkByVeth, startDaemon } from "../start.ts";
-import { missingPrograms, programCases } from "./program_cases.ts";
+import { bulkCases, missingPrograms, programCases } from "./program_cases.ts";
 
 const GIGABYTE = 1e9;
 const LISTEN_TRIES = 200;
@@ -91,6 +91,19 @@ const STARTERS: Record<string, (programs: Programs) => Promise<ProgramWorld>> = 
   "shim-plain": (programs) => startShim(programs, "--no-offload"),
 };
 
+/**
+ * Has everything measured once for nothing: in a virtual machine memory that was not in use is slow to be had (the host
+ * has to give it again), and what a daemon runs in its first seconds has not been compiled yet.
+ */
+async function warmUp(bench: Bench, subjects: readonly Subject<ProgramWorld>[]): Promise<void> {
+  for (const { candidate, value } of subjects) {
+    bench.progress.show(`programs: warming up ${candidate}`);
+    for (const { measure } of bulkCases(bench.settings)) {
+      await bench.attempt(`programs, ${candidate}`, () => measure(value));
+    }
+  }
+}
+
 export const programs: Scenario = {
   name: "programs",
   what: "unmodified programs",
@@ -111,6 +124,7 @@ export const programs: Scenario = {
       stack.use(value.world);
       subjects.push({ candidate: name, value });
     }
+    await warmUp(bench, subjects);
     await bench.interleave("programs", subjects, programCases(bench.settings));
   },
 };

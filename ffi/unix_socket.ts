@@ -105,6 +105,17 @@ export function shutdownSocket(fd: number, how: number): number {
   return resultOf(libc().shutdown(fd, how));
 }
 
+const POLLRDHUP = 0x2000;
+
+/** Whether the other end will write no more: it shut down its writing, or closed. */
+export function hasPeerEnded(fd: number): boolean {
+  // struct pollfd { int fd; short events, revents }
+  const entry = optionBlock();
+  entry.view.setInt32(0, fd, true);
+  entry.view.setInt32(4, POLLRDHUP, true);
+  return libc().poll(entry.bytes, 1, 0) > 0;
+}
+
 /** Who made the connection at the other end, as of then. */
 export interface PeerCredentials {
   pid: number;

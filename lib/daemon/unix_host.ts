@@ -6,6 +6,7 @@ import { receiveSlices, sendDescriptor, sendSlices } from "../../ffi/socket_io.t
 import {
   acceptUnix,
   closeDescriptor,
+  hasPeerEnded,
   isPeerInGroup,
   peerCredentials,
   setSocketOption,
@@ -29,6 +30,7 @@ export class LinuxUnixHost implements UnixHost {
   readonly accept = acceptUnix;
   readonly credentials = peerCredentials;
   readonly isMember = isPeerInGroup;
+  readonly hasEnded = hasPeerEnded;
   readonly close = closeDescriptor as (fd: number) => void;
   readonly receive = receiveSlices as UnixHost["receive"];
   readonly send = sendSlices as UnixHost["send"];

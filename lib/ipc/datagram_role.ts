@@ -295,6 +295,8 @@ function receive(client: ClientSocket, service: Service): number {
   slices.length1 = buffer.size;
   slices.offset2 = slices.length2 = 0;
   const count = service.host.receive(client.fd, slices);
+  // An empty datagram, of write(2), or the end, which may have come after the event that is being dealt with.
+  if (count === 0 && !client.ended) client.ended = service.host.hasEnded(client.fd);
   if (count < 0 || (count === 0 && client.ended)) client.readable = false;
   return count;
 }

@@ -22,6 +22,8 @@ export interface UnixHost {
   /** Sends from the slices in order, without SIGPIPE; bytes. */
   send(fd: number, slices: Slices): number;
   shutdownWrite(fd: number): number;
+  /** Whether the other end will write no more, as of now: `Server.event` may not have been told yet. */
+  hasEnded(fd: number): boolean;
   close(fd: number): void;
   /** Has the loop report what happens to a descriptor, edge-triggered, to `Server.event`. */
   watch(fd: number): number;

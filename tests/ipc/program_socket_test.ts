@@ -194,6 +194,29 @@ Deno.test("a datagram socket is a SOCK_SEQPACKET descriptor that comes with the 
   assertEquals(view.getBigUint64(8, true), id);
 });
 
+Deno.test("an empty datagram is sent, the end of writing is not, though the event of it has yet to come", async () => {
+  using fixture = new Fixture();
+  const { program } = await openSocket(fixture, 2);
+  using asking = program;
+  const { fd } = asking.received;
+  using socket = new Program(fixture, fd);
+  fixture.turn();
+  fixture.paused = true;
+  assertEquals(sendBytes(fd, socket.memory, 0, 8), 8);
+  assertEquals(sendBytes(fd, socket.memory, 0, 0), 0);
+  const { epoll, server, stack } = fixture;
+  assertEquals(epoll.wait(0), 1);
+  server.event(epoll.eventFd(0), epoll.eventMask(0));
+  while (server.work(fixture.now));
+  assertEquals(stack.last[1].echoes.length, 2);
+  assertEquals(sendBytes(fd, socket.memory, 0, 8), 8);
+  assertEquals(epoll.wait(0), 1);
+  server.event(epoll.eventFd(0), epoll.eventMask(0));
+  shutdownSocket(fd, SHUT_WR);
+  while (server.work(fixture.now));
+  assertEquals(stack.last[1].echoes.length, 3);
+});
+
 Deno.test("a stranger may control a socket whose id it knows, and nothing else", async () => {
   let uid = 0;
   using fixture = new Fixture({

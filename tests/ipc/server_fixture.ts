@@ -43,6 +43,7 @@ export class Fixture implements Disposable {
       close: linux.close,
       receive: linux.receive,
       send: linux.send,
+      hasEnded: linux.hasEnded,
       shutdownWrite: (fd) => linux.shutdownWrite(fd),
       watch: (fd) => linux.watch(fd),
       wasKilled: linux.wasKilled,

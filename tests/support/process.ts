@@ -27,7 +27,8 @@ export class WorldProcess implements AsyncDisposable {
   readonly status: Promise<Deno.CommandStatus>;
   #child: Deno.ChildProcess;
   #input: WritableStreamDefaultWriter<Uint8Array> | null = null;
-  #readers: Promise<unknown>;
+  #readers: ReadableStreamDefaultReader<Uint8Array>[] = [];
+  #outputRead: Promise<unknown>;
   #ended = false;
   #wake = Promise.withResolvers<void>();
 
@@ -38,7 +39,7 @@ export class WorldProcess implements AsyncDisposable {
       this.#notify();
       return status;
     });
-    this.#readers = Promise.all([
+    this.#outputRead = Promise.all([
       this.#gather(child.stdout, (text) => this.stdout += text),
       this.#gather(child.stderr, (text) => this.stderr += text),
     ]);
@@ -127,18 +128,24 @@ export class WorldProcess implements AsyncDisposable {
   async settled(): Promise<void> {
     await this.endInput();
     await this.status;
-    await this.#readers;
+    await this.#outputRead;
   }
 
+  /** Kills the program. What it started may live on and hold its output open: that is no longer waited for. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#ended) this.kill("SIGKILL");
-    await this.settled();
+    await this.endInput();
+    await this.status;
+    for (const reader of this.#readers) await reader.cancel();
+    await this.#outputRead;
   }
 
   async #gather(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
     const decoder = new TextDecoder();
-    for await (const chunk of stream) {
-      take(decoder.decode(chunk, { stream: true }));
+    const reader = stream.getReader();
+    this.#readers.push(reader);
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      take(decoder.decode(chunk.value, { stream: true }));
       this.#notify();
     }
   }

@@ -241,7 +241,8 @@ function tcpFields(fields: Fields): void {
     "tcp.urgent_pointer": `${tcp.urgentPointer}`,
     "tcp.len": `${tcp.payloadLength}`,
     "tcp.checksum": hex(tcp.checksum, 4),
-    "tcp.checksum.status": checksumStatus(ip.payloadLength),
+    // Of 0xffff, which adds up, tshark says that it should have been 0 (RFC 1624); hosts take it (RFC 1071).
+    "tcp.checksum.status": tcp.checksum === 0xffff ? "0" : checksumStatus(ip.payloadLength),
   });
   if (tcp.mss > 0) fields["tcp.options.mss_val"] = `${tcp.mss}`;
   if (tcp.windowScale >= 0) fields["tcp.options.wscale.shift"] = `${tcp.windowScale}`;
